@@ -8,7 +8,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
 
-// BenchmarkLoad is what every plan pays for the state: a fresh store, so with the walk through the whole file.
+// BenchmarkLoad is the cost of the state for every plan: a new store, so it includes the walk
+// through the whole file.
 func BenchmarkLoad(b *testing.B) {
 	s, _ := newStore(b)
 	update(b, s, putRecords(100_000))
@@ -20,7 +21,8 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkLoadShared is [BenchmarkLoad] with a state in PostgreSQL. Each store stands for a command: it connects first.
+// BenchmarkLoadShared is [BenchmarkLoad] with a state in PostgreSQL. Each store stands for a
+// command: it connects first.
 func BenchmarkLoadShared(b *testing.B) {
 	url := pgtest.Start(b).Database(b, "waldur")
 	update(b, node(b, url, "a", nil), putRecords(100_000))
@@ -50,7 +52,8 @@ func BenchmarkStepsShared(b *testing.B) {
 	}
 }
 
-// BenchmarkGuard is what every single change pays for the question whether it is still ours to make.
+// BenchmarkGuard is the cost of checking, before every single change, whether this node may still
+// make it.
 func BenchmarkGuard(b *testing.B) {
 	held := lock(b, node(b, pgtest.Start(b).Database(b, "waldur"), "a", nil))
 	for b.Loop() {

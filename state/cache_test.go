@@ -14,7 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
 
-// recordsOf is what a store has recorded, as a plan reads it.
+// recordsOf returns what a store has recorded, as a plan reads it.
 func recordsOf(t testing.TB, s *Store) string {
 	t.Helper()
 	recorded, err := s.Recorded()
@@ -24,7 +24,7 @@ func recordsOf(t testing.TB, s *Store) string {
 	return listed(t, func(yield func(planner.Record) bool) { recorded.Records.All()(yield) })
 }
 
-// inState is what the state itself has.
+// inState returns what the state itself has.
 func inState(t testing.TB, s *Store) (text string) {
 	t.Helper()
 	view(t, s, func(tx ledger.Tx) error {
@@ -64,11 +64,12 @@ func change(n int) func(ledger.Tx) error {
 	}
 }
 
-// hidden runs fn while the database has no records but those that changed since a commit: what fn
-// still reads is from the cache.
+// hidden runs fn while the database has only the records that changed since a commit. What else fn
+// reads comes from the cache.
 func hidden(t testing.TB, server *pgtest.Server, since string, fn func()) {
 	t.Helper()
-	server.SQL(t, "waldur", "CREATE TABLE hidden AS SELECT * FROM cscs_sync.entries WHERE bucket = 'records' AND commit <= "+since+
+	server.SQL(t, "waldur", "CREATE TABLE hidden AS SELECT * FROM cscs_sync.entries WHERE bucket = "+
+		"'records' AND commit <= "+since+
 		"; DELETE FROM cscs_sync.entries WHERE bucket = 'records' AND commit <= "+since)
 	fn()
 	server.SQL(t, "waldur", "INSERT INTO cscs_sync.entries SELECT * FROM hidden; DROP TABLE hidden")
@@ -78,7 +79,7 @@ func commit(t testing.TB, server *pgtest.Server) string {
 	return server.SQL(t, "waldur", "SELECT commit FROM cscs_sync.states WHERE name = 'alps'")
 }
 
-// TestTheCache: what is read from the cache is what the state has, whatever has changed since.
+// TestTheCache: the cache returns what the state has, whatever has changed since it was written.
 func TestTheCache(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -120,8 +121,8 @@ func TestTheCache(t *testing.T) {
 	}
 }
 
-// TestADamagedCache: whatever is wrong with the cache, the records are those of the state, nobody is
-// told, and the cache is good again.
+// TestADamagedCache: whatever is wrong with the cache, the records are those of the state, nothing
+// is reported, and afterwards the cache is good again.
 func TestADamagedCache(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -184,8 +185,8 @@ func TestADamagedCache(t *testing.T) {
 	}
 }
 
-// TestTheCacheOfAnotherState is not believed, nor is one of this state that is newer than a backup
-// that was put back, even when the state has the same number of commits again.
+// TestTheCacheOfAnotherState: the cache of another state is not used. Nor is a cache of this state
+// that is newer than a restored backup, even if the state has the same number of commits again.
 func TestTheCacheOfAnotherState(t *testing.T) {
 	server := pgtest.Start(t)
 	a := node(t, server.Database(t, "waldur"), "a", nil)
@@ -194,7 +195,8 @@ func TestTheCacheOfAnotherState(t *testing.T) {
 	other := node(t, server.Database(t, "other"), "a", nil)
 	update(t, other, putRecords(29))
 	recordsOf(t, other)
-	if err := os.WriteFile(filepath.Join(a.Dir(), cacheName), read(t, filepath.Join(other.Dir(), cacheName)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(a.Dir(), cacheName),
+		read(t, filepath.Join(other.Dir(), cacheName)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := recordsOf(t, a); got != want {
@@ -202,21 +204,24 @@ func TestTheCacheOfAnotherState(t *testing.T) {
 	}
 	tables := []string{"states", "entries", "batches", "stamps"}
 	for _, name := range tables {
-		server.SQL(t, "waldur", fmt.Sprintf("CREATE TABLE backup_%[1]s AS SELECT * FROM cscs_sync.%[1]s", name))
+		server.SQL(t, "waldur", fmt.Sprintf("CREATE TABLE backup_%[1]s AS SELECT * FROM cscs_sync.%[1]s",
+			name))
 	}
 	for n := range 3 {
 		update(t, a, change(n))
 	}
 	newer, number := recordsOf(t, a), commit(t, server)
-	server.SQL(t, "waldur", "DELETE FROM cscs_sync.stamps; DELETE FROM cscs_sync.batches; DELETE FROM cscs_sync.entries; DELETE FROM cscs_sync.states")
+	server.SQL(t, "waldur", "DELETE FROM cscs_sync.stamps; DELETE FROM cscs_sync.batches; DELETE "+
+		"FROM cscs_sync.entries; DELETE FROM cscs_sync.states")
 	for _, name := range tables {
-		server.SQL(t, "waldur", fmt.Sprintf("INSERT INTO cscs_sync.%[1]s SELECT * FROM backup_%[1]s", name))
+		server.SQL(t, "waldur", fmt.Sprintf("INSERT INTO cscs_sync.%[1]s SELECT * FROM backup_%[1]s",
+			name))
 	}
 	if got := recordsOf(t, a); got != want {
 		t.Error("a cache that is newer than the restored state is believed")
 	}
 	b := node(t, server.URL("postgres", "waldur"), "b", nil)
-	// The same again, as a cache of the lost future.
+	// The same again, with a cache from the lost future.
 	if err := os.MkdirAll(b.Dir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +236,8 @@ func TestTheCacheOfAnotherState(t *testing.T) {
 	}
 	for range 2 {
 		if got, now := recordsOf(t, a), inState(t, b); got != now {
-			t.Errorf("after the restore at commit %s (before it %s), the cache is believed", commit(t, server), number)
+			t.Errorf("after the restore at commit %s (before it %s), the cache is believed",
+				commit(t, server), number)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// dump is everything that can be read of a state, or the error.
+// dump returns everything that can be read of a state, or the error.
 func dump(t testing.TB, s *Store) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -30,8 +30,8 @@ func dump(t testing.TB, s *Store) (string, error) {
 	return out.String(), err
 }
 
-// expectSafe fails unless reading gives exactly want, or an error that names the file; and unless writing then does the
-// same, or is refused without a change of the file and of its copy.
+// expectSafe checks that reading returns exactly want, or an error that names the file. Writing
+// must then do the same, or be refused without changing the file and its copy.
 func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool) {
 	t.Helper()
 	before := read(t, s.File())
@@ -77,7 +77,8 @@ func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
 		if err := os.WriteFile(s.File(), bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if expectSafe(t, fmt.Sprintf("byte %d (page %d, offset %d)", at, at/pageSize, at%pageSize), s, want) {
+		if expectSafe(t, fmt.Sprintf("byte %d (page %d, offset %d)", at, at/pageSize, at%pageSize), s,
+			want) {
 			found++
 		}
 	}
@@ -85,7 +86,7 @@ func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
 		t.Errorf("only %d of 600 flips were found", found)
 	}
 	if !bytes.Equal(copyBefore, read(t, s.File()+".bak")) {
-		// a harmless flip makes a good file, and only such a one may be copied
+		// a harmless flip leaves the file good, and only a good file may be copied
 		restored := openStore(t, filepath.Dir(s.File()), c)
 		if err := os.Rename(s.File()+".bak", s.File()); err != nil {
 			t.Fatal(err)
@@ -96,7 +97,8 @@ func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
 	}
 }
 
-// inUse is how many pages of a good file are in use, by its newer header, and how large one is, in bytes.
+// inUse returns how many pages of a good file are in use, by its newer header, and the page size in
+// bytes.
 func inUse(file []byte) (pages, pageSize int) {
 	pageSize = int(binary.NativeEndian.Uint32(file[16+8:]))
 	var newest uint64
@@ -114,7 +116,8 @@ func TestTruncatedFiles(t *testing.T) {
 	good := read(t, s.File())
 	want, _ := dump(t, s)
 	pages, pageSize := inUse(good)
-	for _, size := range []int{0, 1, 79, 80, 4095, 4096, 8191, 8192, 16384, pages*pageSize - 4096, pages*pageSize - 1} {
+	for _, size := range []int{0, 1, 79, 80, 4095, 4096, 8191, 8192, 16384, pages*pageSize - 4096,
+		pages*pageSize - 1} {
 		if err := os.WriteFile(s.File(), good[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,8 @@ func TestTruncatedFiles(t *testing.T) {
 
 func TestFilesThatAreNoState(t *testing.T) {
 	for name, content := range map[string][]byte{
-		"text": []byte(strings.Repeat("hello\n", 10000)), "zeros": make([]byte, 1<<16), "ones": bytes.Repeat([]byte{0xff}, 1<<16),
+		"text": []byte(strings.Repeat("hello\n", 10000)), "zeros": make([]byte,
+			1<<16), "ones": bytes.Repeat([]byte{0xff}, 1<<16),
 	} {
 		s, _ := newStore(t)
 		update(t, s, putRecords(1))
@@ -139,7 +143,7 @@ func TestFilesThatAreNoState(t *testing.T) {
 	}
 }
 
-// rawUpdate changes the file past this package.
+// rawUpdate changes the file without this package.
 func rawUpdate(t testing.TB, path string, fn func(*bolt.Tx) error) {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
@@ -209,13 +213,16 @@ func TestAnOlderStateIsRefused(t *testing.T) {
 	s, c := newStore(t)
 	fill(t, s, c)
 	rawUpdate(t, s.File(), func(tx *bolt.Tx) error {
-		raw, err := seal(bucketMeta, []byte(metaKey), map[string]any{"format": 1, "tallies": map[string]any{}})
+		raw, err := seal(bucketMeta, []byte(metaKey),
+			map[string]any{"format": 1, "tallies": map[string]any{}})
 		return firstError(err, tx.Bucket([]byte(bucketMeta)).Put([]byte(metaKey), raw))
 	})
 	before := read(t, s.File())
-	for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)),
+	for op, err := range map[string]error{"view": second(s.Recorded()),
+		"update":       s.Update(putRecords(1)),
 		"fresh update": again(t, s).Update(putRecords(1))} {
-		if err == nil || !strings.Contains(err.Error(), "before the first release") || !strings.Contains(err.Error(), s.File()) {
+		if err == nil || !strings.Contains(err.Error(), "before the first release") ||
+			!strings.Contains(err.Error(), s.File()) {
 			t.Errorf("%s: %v", op, err)
 		}
 	}
@@ -224,7 +231,7 @@ func TestAnOlderStateIsRefused(t *testing.T) {
 	}
 }
 
-// A record that no version has written is damage, although its checksum is good.
+// A record that no version would write is damage, even if its checksum is right.
 func TestARecordThatIsNoneIsDamage(t *testing.T) {
 	for name, body := range map[string]string{"empty": "", "JSON": `{"address":"/capstor/p"}`, "a byte too many": ""} {
 		s, _ := newStore(t)
@@ -251,7 +258,7 @@ func TestARecordThatIsNoneIsDamage(t *testing.T) {
 	}
 }
 
-// stored is stored as it is.
+// stored is a value that is stored unchanged.
 type stored string
 
 func (s stored) AppendBinary(b []byte) ([]byte, error) { return append(b, s...), nil }
@@ -269,7 +276,8 @@ func TestANewerStateIsRefused(t *testing.T) {
 			return firstError(err, tx.Bucket([]byte(bucketMeta)).Put([]byte(metaKey), raw))
 		})
 		before := read(t, s.File())
-		for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
+		for op, err := range map[string]error{"view": second(s.Recorded()),
+			"update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
 			if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), s.File()) {
 				t.Errorf("%s, %s: %v, want ErrNewer", name, op, err)
 			}

@@ -102,15 +102,19 @@ func TestWriteFile(t *testing.T) {
 	if err := WriteFile(path, []byte("one"), 0o600, nil); err != nil || content() != "one" {
 		t.Fatalf("new: %v", err)
 	}
-	if err := WriteFile(path, []byte("two"), 0o600, nil); !errors.Is(err, fs.ErrExist) || content() != "one" {
+	if err := WriteFile(path, []byte("two"), 0o600, nil); !errors.Is(err, fs.ErrExist) ||
+		content() != "one" {
 		t.Errorf("no replace: %v, %q", err, content())
 	}
 	boom := errors.New("no plan file")
-	if err := WriteFile(path, []byte("two"), 0o600, func([]byte) error { return boom }); !errors.Is(err, boom) || content() != "one" {
+	if err := WriteFile(path, []byte("two"), 0o600,
+		func([]byte) error { return boom }); !errors.Is(err, boom) || content() != "one" {
 		t.Errorf("replace refuses: %v, %q", err, content())
 	}
 	var seen string
-	if err := WriteFile(path, []byte("two"), 0o640, func(b []byte) error { seen = string(b); return nil }); err != nil || content() != "two" || seen != "one" {
+	if err := WriteFile(path, []byte("two"), 0o640,
+		func(b []byte) error { seen = string(b); return nil }); err != nil || content() != "two" ||
+		seen != "one" {
 		t.Errorf("replace: %v, %q, saw %q", err, content(), seen)
 	}
 	if info, err := os.Lstat(path); err != nil || info.Mode() != 0o640 {
@@ -133,7 +137,8 @@ func TestWriteFileDoesNotReplaceWhatAppearsOrChanges(t *testing.T) {
 		if err := os.WriteFile(path, []byte("ours"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := WriteFile(path, []byte("new"), 0o600, func([]byte) error { return meddle(path) }); err == nil {
+		if err := WriteFile(path, []byte("new"), 0o600,
+			func([]byte) error { return meddle(path) }); err == nil {
 			t.Errorf("%s: replaced", name)
 		}
 		if got, err := os.ReadFile(path); err == nil && string(got) == "new" {
@@ -161,18 +166,21 @@ func TestWriteFileDoesNotReplaceWhatAppearsOrChanges(t *testing.T) {
 		if err := prepare(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := WriteFile(path, []byte("new"), 0o600, replaceAll); err == nil || !strings.Contains(err.Error(), path) {
+		if err := WriteFile(path, []byte("new"), 0o600, replaceAll); err == nil ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	missing := filepath.Join(dir, "no", "such", "folder")
-	if err := WriteFile(missing, nil, 0o600, nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), missing) {
+	if err := WriteFile(missing, nil, 0o600, nil); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), missing) {
 		t.Errorf("missing folder: %v", err)
 	}
 }
 
 func TestManyGoroutines(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "state"), Options{Now: time.Now, Timeout: 30 * time.Second})
+	s, err := Open(filepath.Join(t.TempDir(), "state"),
+		Options{Now: time.Now, Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +203,8 @@ func TestManyGoroutines(t *testing.T) {
 	}
 }
 
-// The pages of a file that is cut off while it is mapped are gone: reading them is a fault, which kills a program that
-// does not expect it.
+// If a file is truncated while it is mapped, its last pages no longer exist. Reading them is a
+// fault, which kills a program that does not expect it.
 func TestAFileCutOffWhileItIsRead(t *testing.T) {
 	for name, reading := range map[string]func(tx ledger.Tx) error{
 		"one by one":  func(tx ledger.Tx) error { return second(tx.Records()) },
@@ -221,8 +229,8 @@ func TestAFileCutOffWhileItIsRead(t *testing.T) {
 	}
 }
 
-// TestUpdatesOfOneFileWaitForEachOther: each of many updates sees what those before it have written, with the kernel's lock
-// and with a file beside it.
+// TestUpdatesOfOneFileWaitForEachOther: each of many updates sees what those before it have
+// written, with the kernel's lock and with a lock file.
 func TestUpdatesOfOneFileWaitForEachOther(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p.plan")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -232,7 +240,8 @@ func TestUpdatesOfOneFileWaitForEachOther(t *testing.T) {
 	errs := make(chan error, n)
 	for range n {
 		go func() {
-			errs <- UpdateFile(path, 0o600, func(b []byte) ([]byte, error) { return append(bytes.Clone(b), 'x'), nil })
+			errs <- UpdateFile(path, 0o600,
+				func(b []byte) ([]byte, error) { return append(bytes.Clone(b), 'x'), nil })
 		}()
 	}
 	for range n {
@@ -254,7 +263,8 @@ func TestLockBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockBeside(path, 120*time.Millisecond); err == nil || !strings.Contains(err.Error(), "remove "+name) {
+	if _, err := lockBeside(path, 120*time.Millisecond); err == nil ||
+		!strings.Contains(err.Error(), "remove "+name) {
 		t.Errorf("locked twice: %v", err)
 	}
 	e := &existing{file: os.NewFile(^uintptr(0), "none"), beside: name}

@@ -14,7 +14,8 @@ import (
 func appendEntries(t testing.TB, s *Store, texts ...string) (heads []string) {
 	update(t, s, func(tx ledger.Tx) error {
 		for _, text := range texts {
-			h, err := tx.AppendHistory(ledger.Entry{Who: "anna", Event: "note", Text: text, Counts: map[string]int{"b": 1, "a": 2}})
+			h, err := tx.AppendHistory(ledger.Entry{Who: "anna", Event: "note", Text: text,
+				Counts: map[string]int{"b": 1, "a": 2}})
 			if err != nil {
 				return err
 			}
@@ -58,7 +59,7 @@ func TestHistoryChain(t *testing.T) {
 	})
 }
 
-// forge changes the history as somebody would who knows the file: every checksum and tally is made good again.
+// forge changes the history like a person who knows the file: it corrects every checksum and tally.
 func forge(t testing.TB, s *Store, change func(entries []ledger.Entry) []ledger.Entry) {
 	t.Helper()
 	update(t, s, func(tx ledger.Tx) error {
@@ -78,7 +79,7 @@ func forge(t testing.TB, s *Store, change func(entries []ledger.Entry) []ledger.
 	})
 }
 
-// rehash makes the chain good again from the first entry on.
+// rehash makes the chain valid again, from the first entry on.
 func rehash(entries []ledger.Entry) []ledger.Entry {
 	prev := ""
 	for i := range entries {
@@ -139,7 +140,8 @@ func TestAChainMadeAnewIsFoundByTheHead(t *testing.T) {
 func TestAnyEntryVerifies(t *testing.T) {
 	s, _ := newStore(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		e := ledger.Entry{Who: rapid.String().Draw(rt, "who"), Event: "note", Text: string(rapid.SliceOf(rapid.Byte()).Draw(rt, "text")),
+		e := ledger.Entry{Who: rapid.String().Draw(rt, "who"), Event: "note",
+			Text:   string(rapid.SliceOf(rapid.Byte()).Draw(rt, "text")),
 			Counts: rapid.MapOf(rapid.String(), rapid.Int()).Draw(rt, "counts")}
 		if err := s.Update(func(tx ledger.Tx) error { return second(tx.AppendHistory(e)) }); err != nil {
 			rt.Fatal(err)

@@ -26,7 +26,7 @@ func (c *counted) Batch(write bool, fn func(kv.Tx) error) error {
 	return c.Engine.Batch(write, fn)
 }
 
-// countedStore is another process's view of a state whose batches are counted.
+// countedStore returns another process's view of a state whose batches are counted.
 func countedStore(t *testing.T, dir string, c *clock) (*Store, *counted) {
 	t.Helper()
 	var engine *counted
@@ -47,7 +47,7 @@ func hold(reason string, until time.Time) func(ledger.Tx) error {
 	}
 }
 
-// reasons are those of the holds in force.
+// reasons returns the reasons of the holds in force.
 func reasons(t *testing.T, s *Store, now time.Time) (all []string) {
 	t.Helper()
 	holds, err := s.HoldsInForce(now)
@@ -60,7 +60,7 @@ func reasons(t *testing.T, s *Store, now time.Time) (all []string) {
 	return all
 }
 
-// TestHoldsInForce looks at holds that another process changes: each change counts at once, and
+// TestHoldsInForce reads holds that another process changes. Each change counts immediately, and
 // nothing is read as long as nothing changes.
 func TestHoldsInForce(t *testing.T) {
 	c := newClock()
@@ -98,7 +98,8 @@ func TestHoldsInForce(t *testing.T) {
 	}
 }
 
-// TestHoldsOfADamagedState refuses what every batch refuses, also after a look at the good state.
+// TestHoldsOfADamagedState: a damaged state is refused like in every batch, even after the good
+// state was read.
 func TestHoldsOfADamagedState(t *testing.T) {
 	s, c := newStore(t)
 	update(t, s, hold("one", time.Time{}))
@@ -114,7 +115,7 @@ func TestHoldsOfADamagedState(t *testing.T) {
 	}
 }
 
-// TestHoldsSeenAtOnce adds holds in one goroutine. A look that begins after an addition sees it.
+// TestHoldsSeenAtOnce adds holds in one goroutine. A read that begins after an addition sees it.
 func TestHoldsSeenAtOnce(t *testing.T) {
 	s, c := newStore(t)
 	other := again(t, s)

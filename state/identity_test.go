@@ -2,7 +2,7 @@ package state
 
 import "testing"
 
-// A state has one id, from its first batch on, whoever asks; another state has another one.
+// A state has one id from its first batch on, whoever asks. Another state has another id.
 func TestAStateHasAnID(t *testing.T) {
 	s, _ := newStore(t)
 	id, err := s.ID()
@@ -19,7 +19,8 @@ func TestAStateHasAnID(t *testing.T) {
 	}
 	old, _ := keptState(t, "testdata/kept/format2-first.db.gz")
 	first, err := old.ID()
-	if second, err2 := again(t, old).ID(); first == "" || first != second || err != nil || err2 != nil {
+	if second, err2 := again(t, old).ID(); first == "" || first != second || err != nil ||
+		err2 != nil {
 		t.Errorf("a state of an older format: %q, then %q, %v, %v", first, second, err, err2)
 	}
 }

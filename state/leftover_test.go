@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// TestLeftovers: what a killed write has left goes once it is old; all else stays.
+// TestLeftovers: a killed write's file is removed once it is old. Everything else stays.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
 	old := now.Add(-2 * time.Hour)
-	goes := []string{".0a1b.plan.123", ".state.db.77", ".state.db.bak.5", ".state.db.bak-format2.5", ".approval.key.9"}
+	goes := []string{".0a1b.plan.123", ".state.db.77", ".state.db.bak.5", ".state.db.bak-format2.5",
+		".approval.key.9"}
 	stays := []string{"0a1b.plan", ".0a1b.plan.webhook", ".0a1b.plan.lock", "state.db", "state.db.bak", ".plan.1", ".other.1", "x.plan.1"}
 	for _, name := range append(slices.Clone(goes), stays...) {
 		path := filepath.Join(dir, name)
@@ -26,7 +27,8 @@ func TestLeftovers(t *testing.T) {
 		os.Symlink(young, filepath.Join(dir, ".link.plan.1"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := firstError(RemoveLeftovers(dir, now), RemoveLeftovers(filepath.Join(dir, "none"), now)); err != nil {
+	if err := firstError(RemoveLeftovers(dir, now),
+		RemoveLeftovers(filepath.Join(dir, "none"), now)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range goes {

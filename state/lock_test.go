@@ -21,7 +21,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// helperVariable tells the test binary to be another process: its value is what to do, its arguments follow.
+// helperVariable makes the test binary be another process. Its value says what to do, and its
+// arguments follow.
 const helperVariable = "STATE_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// helper is what the other process does: it prints a line, then waits for its stdin to end.
+// helper is what the other process does: it prints a line, and then waits for its stdin to end.
 func helper(what, dir string) int {
 	s, err := Open(dir, Options{Now: time.Now, Timeout: 5 * time.Second})
 	if err != nil {
@@ -41,7 +42,9 @@ func helper(what, dir string) int {
 	defer func() { runtime.KeepAlive(lock) }()
 	switch what {
 	case "lock":
-		lock, err = AcquireLock(context.Background(), dir, ledger.Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc", Since: time.Unix(1e9, 0)}, 0)
+		lock, err = AcquireLock(context.Background(), dir,
+			ledger.Holder{Who: "other", Host: "node2", PID: os.Getpid(), Plan: "sha256:abc",
+				Since: time.Unix(1e9, 0)}, 0)
 	case "batch":
 		s.Update(func(ledger.Tx) error {
 			os.Stdout.WriteString("ready\n")
@@ -112,10 +115,12 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 	}
 	_, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "me"}, 120*time.Millisecond)
 	var locked *ledger.LockedError
-	if !errors.As(err, &locked) || locked.Holder.Who != "other" || locked.Holder.PID != cmd.Process.Pid || locked.Holder.Plan != "sha256:abc" {
+	if !errors.As(err, &locked) || locked.Holder.Who != "other" ||
+		locked.Holder.PID != cmd.Process.Pid || locked.Holder.Plan != "sha256:abc" {
 		t.Fatalf("a stopped holder: %v", err)
 	}
-	for _, want := range []string{"other", "node2", "sha256:abc", "2001-09-09T01:46:40Z", filepath.Join(dir, lockName)} {
+	for _, want := range []string{"other", "node2", "sha256:abc", "2001-09-09T01:46:40Z",
+		filepath.Join(dir, lockName)} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
@@ -132,11 +137,12 @@ func TestLockOfAStoppedAndOfAKilledProcess(t *testing.T) {
 	}
 }
 
-// A process that was killed while one of its threads hangs in a call is gone for people, but its open files are not. A
-// second process that has the same open file stands for that thread.
+// A process that was killed while one of its threads hangs in a call looks gone, but its open files
+// are not. A second process with the same open file takes the place of that thread.
 func TestNobodyTakesALockOver(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	l, err := AcquireLock(context.Background(), dir, ledger.Holder{Who: "dead", Host: "node1", PID: 1 << 22}, 0)
+	l, err := AcquireLock(context.Background(), dir,
+		ledger.Holder{Who: "dead", Host: "node1", PID: 1 << 22}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +175,8 @@ func TestLockWaitsAndIsReleased(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := AcquireLock(ctx, dir, ledger.Holder{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := AcquireLock(ctx, dir, ledger.Holder{}, time.Hour); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("interrupted: %v", err)
 	}
 	released := make(chan error)
@@ -191,7 +198,8 @@ func TestLockWaitsAndIsReleased(t *testing.T) {
 }
 
 func TestLockMessageOfAStrangeFile(t *testing.T) {
-	for name, content := range map[string]string{"empty": "", "garbage": "{", "escape": `{"who":"a\u001b[31mb","host":"h"}`} {
+	for name, content := range map[string]string{"empty": "", "garbage": "{",
+		"escape": `{"who":"a\u001b[31mb","host":"h"}`} {
 		dir := filepath.Join(t.TempDir(), "state")
 		l, err := AcquireLock(context.Background(), dir, ledger.Holder{}, 0)
 		if err != nil {
@@ -215,7 +223,8 @@ func TestBatchesOfTwoProcesses(t *testing.T) {
 	if line := startHelper(t, cmd, "batch"); line != "ready" {
 		t.Fatal(line)
 	}
-	for name, err := range map[string]error{"update": s.Update(putRecords(2)), "view": second(s.Recorded())} {
+	for name, err := range map[string]error{"update": s.Update(putRecords(2)),
+		"view": second(s.Recorded())} {
 		if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), s.File()) {
 			t.Errorf("%s while another writes: %v, want busy", name, err)
 		}
@@ -225,8 +234,8 @@ func TestBatchesOfTwoProcesses(t *testing.T) {
 	update(t, s, putRecords(2))
 }
 
-// A state that is put back (state.db.bak renamed to state.db) while a batch waits for the old one: the batch goes into the
-// new one, and not into a file that has no name any more.
+// A state is restored (state.db.bak is renamed to state.db) while a batch waits for the old one.
+// The batch goes into the new state, and not into a file that no longer has a name.
 func TestAStateReplacedWhileABatchWaits(t *testing.T) {
 	first, c := newStore(t)
 	update(t, first, putRecords(1))
@@ -247,7 +256,8 @@ func TestAStateReplacedWhileABatchWaits(t *testing.T) {
 	time.Sleep(300 * time.Millisecond) // it waits now
 	body, err := os.ReadFile(s.File())
 	back := s.File() + ".back"
-	if err := errors.Join(err, os.WriteFile(back, body, 0o600), os.Rename(back, s.File()), unix.Flock(int(old.Fd()), unix.LOCK_UN), <-done); err != nil {
+	if err := errors.Join(err, os.WriteFile(back, body, 0o600), os.Rename(back, s.File()),
+		unix.Flock(int(old.Fd()), unix.LOCK_UN), <-done); err != nil {
 		t.Fatal(err)
 	}
 	view(t, again(t, s), func(tx ledger.Tx) error {
@@ -286,7 +296,8 @@ func TestTwoProcessesLoseNothing(t *testing.T) {
 	}
 }
 
-// asNobody is the test binary as an unprivileged user, who cannot read the folder that go test keeps it in.
+// asNobody is the test binary as an unprivileged user, who cannot read the folder in which go test
+// keeps it.
 func asNobody(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -309,7 +320,8 @@ func TestAStateThatMayNotBeWritten(t *testing.T) {
 	}
 	s, _ := newStore(t)
 	update(t, s, putRecords(3))
-	if err := firstError(os.Chmod(filepath.Dir(filepath.Dir(s.dir)), 0o755), os.Chmod(s.dir, 0o755), os.Chmod(s.File(), 0o644)); err != nil {
+	if err := firstError(os.Chmod(filepath.Dir(filepath.Dir(s.dir)), 0o755), os.Chmod(s.dir, 0o755),
+		os.Chmod(s.File(), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	before := read(t, s.File())
@@ -328,7 +340,8 @@ func TestAStateThatMayNotBeWritten(t *testing.T) {
 	if err := os.Chmod(s.File(), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(putRecords(9)); !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), s.File()) {
+	if err := s.Update(putRecords(9)); !errors.Is(err, ErrReadOnly) ||
+		!strings.Contains(err.Error(), s.File()) {
 		t.Errorf("mode 0400, as root: %v", err)
 	}
 	if _, err := s.Recorded(); err != nil {
@@ -360,7 +373,8 @@ func TestForeignAndStrangeFilesAreRefused(t *testing.T) {
 		if err := change(s); err != nil {
 			t.Fatal(err)
 		}
-		for op, err := range map[string]error{"view": second(s.Recorded()), "update": s.Update(putRecords(2))} {
+		for op, err := range map[string]error{"view": second(s.Recorded()),
+			"update": s.Update(putRecords(2))} {
 			if err == nil || !strings.Contains(err.Error(), s.dir) {
 				t.Errorf("%s, %s: %v", name, op, err)
 			}
@@ -425,7 +439,7 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-// TestLockedAfterWaiting: the message does not propose what was just done.
+// TestLockedAfterWaiting: the message does not suggest what was just done.
 func TestLockedAfterWaiting(t *testing.T) {
 	dir := t.TempDir()
 	held, err := AcquireLock(t.Context(), dir, ledger.Holder{Who: "ada"}, 0)
@@ -433,9 +447,11 @@ func TestLockedAfterWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Release()
-	for wait, want := range map[time.Duration]string{0: "wait with --lock-timeout", 60 * time.Millisecond: "still held after 60ms"} {
+	for wait, want := range map[time.Duration]string{0: "wait with --lock-timeout",
+		60 * time.Millisecond: "still held after 60ms"} {
 		_, err := AcquireLock(t.Context(), dir, ledger.Holder{Who: "bob"}, wait)
-		if err == nil || !strings.Contains(err.Error(), want) || wait > 0 && strings.Contains(err.Error(), "--lock-timeout") {
+		if err == nil || !strings.Contains(err.Error(), want) || wait > 0 &&
+			strings.Contains(err.Error(), "--lock-timeout") {
 			t.Errorf("after %s: %v", wait, err)
 		}
 	}

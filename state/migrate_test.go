@@ -19,7 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// unpacked is a file of testdata that is kept compressed.
+// unpacked returns a file of testdata that is stored compressed.
 func unpacked(t *testing.T, path string) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(read(t, path)))
@@ -33,7 +33,7 @@ func unpacked(t *testing.T, path string) []byte {
 	return data
 }
 
-// kepts are the states that earlier builds have left: each must stay readable for ever.
+// kepts are states that earlier builds have written. They must stay readable forever.
 func kepts(t *testing.T) []string {
 	t.Helper()
 	names, err := filepath.Glob("testdata/kept/*.db.gz")
@@ -43,13 +43,13 @@ func kepts(t *testing.T) []string {
 	return names
 }
 
-// formatOf is the format of a kept state.
+// formatOf returns the format of a kept state.
 func formatOf(path string) string {
 	name, _, _ := strings.Cut(filepath.Base(path), "-")
 	return strings.TrimPrefix(name, "format")
 }
 
-// keptState is a store on a copy of a kept state.
+// keptState returns a store on a copy of a kept state.
 func keptState(t *testing.T, path string) (*Store, []byte) {
 	t.Helper()
 	s, _ := newStore(t)
@@ -60,7 +60,7 @@ func keptState(t *testing.T, path string) (*Store, []byte) {
 	return s, data
 }
 
-// pulledFrom is what a state says, without what says when and how it was read.
+// pulledFrom returns what a state contains, without when and how it was read.
 func pulledFrom(t *testing.T, document []byte) map[string]any {
 	t.Helper()
 	var doc map[string]any
@@ -79,7 +79,8 @@ func pulledFrom(t *testing.T, document []byte) map[string]any {
 	return doc
 }
 
-// lacking is where a document does not say what an earlier one did; later formats may say more.
+// lacking returns where a document does not say what an earlier one said. Later formats may say
+// more.
 func lacking(want, got any) string {
 	switch w := want.(type) {
 	case map[string]any:
@@ -113,8 +114,8 @@ func lacking(want, got any) string {
 	return ""
 }
 
-// TestKeptStatesAreRead views each kept state: it says all that it said to the build that made it, and the file stays as it
-// is, however often it is read.
+// TestKeptStatesAreRead views each kept state. It contains everything that it contained for the
+// build that wrote it, and the file stays unchanged, however often it is read.
 func TestKeptStatesAreRead(t *testing.T) {
 	for _, path := range kepts(t) {
 		s, before := keptState(t, path)
@@ -146,13 +147,14 @@ func TestKeptStatesAreRead(t *testing.T) {
 	}
 }
 
-// TestTheFirstChangeMigrates changes each kept state: it has today's format then, an entry of the history says so, and the
-// file as it was is kept.
+// TestTheFirstChangeMigrates changes each kept state. Then it has today's format, an entry in the
+// history says so, and the old file is preserved.
 func TestTheFirstChangeMigrates(t *testing.T) {
 	for _, path := range kepts(t) {
 		s, before := keptState(t, path)
 		failed := errors.New("the batch fails")
-		if err := s.Update(func(tx ledger.Tx) error { return failed }); !errors.Is(err, failed) || !bytes.Equal(before, read(t, s.File())) {
+		if err := s.Update(func(tx ledger.Tx) error { return failed }); !errors.Is(err, failed) ||
+			!bytes.Equal(before, read(t, s.File())) {
 			t.Errorf("%s: a batch that failed changed the file: %v", path, err)
 		}
 		update(t, s, putRecords(2))
@@ -166,7 +168,8 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 			}
 			var last ledger.Entry
 			err := tx.History(1, func(e ledger.Entry) error { last = e; return nil })
-			if err != nil || last.Event != EventMigrate || last.Text != fmt.Sprintf("format %s to %d", formatOf(path), format) {
+			if err != nil || last.Event != EventMigrate ||
+				last.Text != fmt.Sprintf("format %s to %d", formatOf(path), format) {
 				t.Errorf("%s: %+v, %v", path, last, err)
 			}
 			return tx.VerifyHistory("")
@@ -175,7 +178,8 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 		if files, err := filepath.Glob(older + "*"); len(files) != 1 || err != nil {
 			t.Errorf("%s: %v, %v", path, files, err)
 		}
-		// What was kept is a state: put back, it is read and migrated again, and replaces no earlier copy.
+		// The preserved file is a state: when it is restored, it is read and migrated again, and replaces
+		// no earlier copy.
 		if err := os.Rename(older, s.File()); err != nil {
 			t.Fatal(err)
 		}
@@ -183,13 +187,15 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 			t.Fatal(err)
 		}
 		update(t, again(t, s), putRecords(1))
-		if files, err := filepath.Glob(older + "*"); len(files) != 2 || err != nil || string(read(t, older)) != "somebody's" {
+		if files, err := filepath.Glob(older + "*"); len(files) != 2 || err != nil ||
+			string(read(t, older)) != "somebody's" {
 			t.Errorf("%s: %v, %v", path, files, err)
 		}
 	}
 }
 
-// TestApprovalsThatServedBeforeStayUsed: of what format 2 knew by its bytes, no other encoding serves again.
+// TestApprovalsThatServedBeforeStayUsed: an approval that format 2 identified by its bytes cannot
+// be used again in another encoding.
 func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 	for _, path := range kepts(t) {
 		if strings.HasSuffix(path, "-new.db.gz") {
@@ -203,7 +209,8 @@ func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 			last, _ = tx.Head()
 			return nil
 		})
-		p := ledger.PlanStart{ID: "sha256:p2", Context: "c", Made: newClock().t.AddDate(1, 0, 0), Ledger: last, Keys: []planner.Key{key(3)}, Approvals: []ledger.Approval{a}, Who: "anna"}
+		p := ledger.PlanStart{ID: "sha256:p2", Context: "c", Made: newClock().t.AddDate(1, 0, 0),
+			Ledger: last, Keys: []planner.Key{key(3)}, Approvals: []ledger.Approval{a}, Who: "anna"}
 		if _, err := begin(s, p); !errors.As(err, new(*ledger.ApprovalUsedError)) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -218,8 +225,8 @@ func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
 	}
 }
 
-// TestKilledWhileMigrating kills a process inside the migrating batch, and another one when the copy was made and the batch
-// was not written.
+// TestKilledWhileMigrating kills one process inside the migrating batch, and another one after the
+// copy was made and before the batch was written.
 func TestKilledWhileMigrating(t *testing.T) {
 	if dir := os.Getenv("STATE_TO_MIGRATE"); dir != "" {
 		s := openStore(t, dir, newClock())
@@ -253,13 +260,15 @@ func TestKilledWhileMigrating(t *testing.T) {
 	}
 }
 
-// TestEveryFormatHasAWay: each format since the oldest has a migration to the next, and a kept file.
+// TestEveryFormatHasAWay: each format from the oldest on has a migration to the next, and a kept
+// file.
 func TestEveryFormatHasAWay(t *testing.T) {
 	for f := oldest; f < format; f++ {
 		if migrations()[f] == nil {
 			t.Errorf("format %d has no migration", f)
 		}
-		if files, err := filepath.Glob("testdata/kept/format" + string(rune('0'+f)) + "-*.db.gz"); len(files) == 0 || err != nil {
+		if files, err := filepath.Glob("testdata/kept/format" + string(rune('0'+f)) +
+			"-*.db.gz"); len(files) == 0 || err != nil {
 			t.Errorf("of format %d nothing is kept in testdata: %v", f, err)
 		}
 	}

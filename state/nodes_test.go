@@ -28,7 +28,7 @@ func TestNodesOfAFile(t *testing.T) {
 	}
 }
 
-// What other nodes say of themselves is escaped before a terminal shows it.
+// What other nodes report about themselves is escaped before it is shown on a terminal.
 func TestNodesText(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	later := at.Add(time.Minute)

@@ -109,7 +109,8 @@ func TestAPlanWithTheSameIDMadeLaterIsNew(t *testing.T) {
 	}
 }
 
-// The clock was ten years ahead while a plan was made and began: the ledger orders plans, and later ones are not superseded.
+// The clock was ten years ahead while a plan was made and began. The ledger orders plans, so later
+// ones are not superseded.
 func TestPlansAreOrderedByTheLedger(t *testing.T) {
 	s, c := newStore(t)
 	early := start(c, "early", key(1))
@@ -128,7 +129,8 @@ func TestPlansAreOrderedByTheLedger(t *testing.T) {
 	}
 }
 
-// The clock was set back while a plan ran: it ends before it was made, and is used all the same.
+// The clock was set back while a plan ran. The plan ends before it was made, and still counts as
+// used.
 func TestAPlanThatEndedBeforeItWasMade(t *testing.T) {
 	s, c := newStore(t)
 	p := start(c, "p1", key(1))
@@ -344,8 +346,10 @@ func TestOutboxKeepsNoSecret(t *testing.T) {
 		if err != nil || len(waiting) != 1 {
 			t.Fatal(waiting, err)
 		}
-		for kept, want := range map[string]string{waiting[0].URL: d.URL, waiting[0].OrderURL: d.OrderURL} {
-			if got, err := planner.WholeURL("https://s3cret-host.example.com/s3cret-path/api/", kept); err != nil || got != want {
+		for kept, want := range map[string]string{waiting[0].URL: d.URL,
+			waiting[0].OrderURL: d.OrderURL} {
+			if got, err := planner.WholeURL("https://s3cret-host.example.com/s3cret-path/api/",
+				kept); err != nil || got != want {
 				t.Errorf("%s: %s, %v", kept, got, err)
 			}
 		}
@@ -376,13 +380,16 @@ func TestOutboxRefuses(t *testing.T) {
 	}
 }
 
-// TestTheHistoryKeepsWhatAPlanChanges: all of it, in entries of bounded size, and the chain holds.
+// TestTheHistoryKeepsWhatAPlanChanges: everything is in the history, in entries of limited size,
+// and the chain is valid.
 func TestTheHistoryKeepsWhatAPlanChanges(t *testing.T) {
 	s, c := newStore(t)
 	p := start(c, "p1", key(1))
 	for i := range 2*stepsInEntry + 1 {
-		p.Changed = append(p.Changed, ledger.Changed{Address: fmt.Sprint("/capstor/", i), Action: planner.Update,
-			Changes: []planner.Change{{Attribute: planner.SpaceHard, Before: planner.UnlimitedValue(), After: planner.Number(uint64(i))}}})
+		p.Changed = append(p.Changed, ledger.Changed{Address: fmt.Sprint("/capstor/", i),
+			Action: planner.Update,
+			Changes: []planner.Change{{Attribute: planner.SpaceHard, Before: planner.UnlimitedValue(),
+				After: planner.Number(uint64(i))}}})
 	}
 	if _, err := begin(s, p); err != nil {
 		t.Fatal(err)
@@ -395,7 +402,8 @@ func TestTheHistoryKeepsWhatAPlanChanges(t *testing.T) {
 			return nil
 		}))
 	})
-	if d := cmp.Diff(p.Changed, kept, cmp.Comparer(func(a, b planner.Value) bool { return a == b })); d != "" || most > stepsInEntry {
+	if d := cmp.Diff(p.Changed, kept,
+		cmp.Comparer(func(a, b planner.Value) bool { return a == b })); d != "" || most > stepsInEntry {
 		t.Errorf("at most %d in an entry; %s", most, d)
 	}
 }

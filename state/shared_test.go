@@ -52,8 +52,8 @@ func head(t testing.TB, s *Store) (head string) {
 	return head
 }
 
-// TestCopyBothWays moves a state from its file to a database and back: the same id, history and
-// bytes, and no two that can be used.
+// TestCopyBothWays moves a state from its file to a database and back. The id, history and bytes
+// stay the same, and never can two states be used.
 func TestCopyBothWays(t *testing.T) {
 	server := pgtest.Start(t)
 	file, c := newStore(t)
@@ -109,7 +109,7 @@ func TestCopyBothWays(t *testing.T) {
 	update(t, file, putRecords(1))
 }
 
-// TestACopyThatStops can be made again, and leaves no two states in use.
+// TestACopyThatStops: the copy can be made again, and no two states can be used.
 func TestACopyThatStops(t *testing.T) {
 	server := pgtest.Start(t)
 	file, c := newStore(t)
@@ -127,7 +127,7 @@ func TestACopyThatStops(t *testing.T) {
 	update(t, shared, putRecords(1))
 }
 
-// TestTamperingWithTheDatabase: what is changed, removed or added past cscs-sync is found.
+// TestTamperingWithTheDatabase: what is changed, removed or added without cscs-sync is found.
 func TestTamperingWithTheDatabase(t *testing.T) {
 	server := pgtest.Start(t)
 	shared := node(t, server.Database(t, "waldur"), "n1", nil)
@@ -157,7 +157,7 @@ func TestTamperingWithTheDatabase(t *testing.T) {
 	}
 }
 
-// expire has the lease end, as if its node were paused for longer than it lasts.
+// expire ends the lease, as if its node were paused for longer than the lease lasts.
 func expire(t testing.TB, server *pgtest.Server) {
 	server.SQL(t, "waldur", "UPDATE cscs_sync.states SET until = now() - interval '1 second'")
 }
@@ -192,7 +192,7 @@ func TestOneNodeAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// a is paused, and its lease expires: b may not go on until a is known to be gone.
+	// a is paused, and its lease expires: b may not continue until a is known to be down.
 	held = lock(t, a)
 	expire(t, server)
 	var expired *kv.ExpiredError
@@ -210,7 +210,7 @@ func TestOneNodeAtATime(t *testing.T) {
 	second := lock(t, b)
 	update(t, b, putRecords(2))
 	before := head(t, b)
-	// a wakes up: what it writes is refused, and from then on it makes no change.
+	// a wakes up: its writes are refused, and from then on it makes no change.
 	var lost *kv.LostError
 	if err := a.Update(putRecords(7)); !errors.As(err, &lost) || lost.To.Node != "b" {
 		t.Errorf("a writes after b has the lease: %v", err)
@@ -240,8 +240,8 @@ func TestOneNodeAtATime(t *testing.T) {
 	}
 }
 
-// TestTheFenceCommand: a command that succeeds lets the next node go on, once; one that fails does
-// not.
+// TestTheFenceCommand: a command that succeeds lets the next node continue, once. A command that
+// fails does not.
 func TestTheFenceCommand(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -273,8 +273,8 @@ func TestTheFenceCommand(t *testing.T) {
 	}
 }
 
-// TestANodeThatComesBack with another boot id has its own lease once that has expired: the former
-// boot is over.
+// TestANodeThatComesBack: a node with another boot id gets its own lease after the lease has
+// expired, because the former boot is over.
 func TestANodeThatComesBack(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")
@@ -295,8 +295,9 @@ func TestANodeThatComesBack(t *testing.T) {
 	}
 }
 
-// TestACrashOnOneNode: the next process of the same node has the lease at once, because the kernel
-// says that the former is gone. One with another lock file has not, whatever it calls itself.
+// TestACrashOnOneNode: the next process on the same node gets the lease immediately, because the
+// kernel says that the former process is gone. A process with another lock file does not, whatever
+// its name.
 func TestACrashOnOneNode(t *testing.T) {
 	server := pgtest.Start(t)
 	url := server.Database(t, "waldur")

@@ -50,14 +50,16 @@ func TestTheFirstUpdateMakesFolderAndFile(t *testing.T) {
 	base := t.TempDir()
 	s := openStore(t, filepath.Join(base, "lib", "state"), c)
 	update(t, s, putRecords(1))
-	for path, want := range map[string]os.FileMode{s.Dir(): 0o700, s.File(): 0o600, filepath.Join(base, "lib"): 0o700} {
+	for path, want := range map[string]os.FileMode{s.Dir(): 0o700, s.File(): 0o600,
+		filepath.Join(base, "lib"): 0o700} {
 		info, err := os.Lstat(path)
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: mode %v, %v, want %o", path, info.Mode(), err, want)
 		}
 	}
 	deep := openStore(t, filepath.Join(base, "a", "b", "c"), c)
-	if err := deep.Update(putRecords(1)); err == nil || !strings.Contains(err.Error(), filepath.Join(base, "a")) {
+	if err := deep.Update(putRecords(1)); err == nil ||
+		!strings.Contains(err.Error(), filepath.Join(base, "a")) {
 		t.Errorf("a tree of three folders was made: %v", err)
 	}
 }
@@ -88,7 +90,8 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	for i := range 300 {
 		want := record(i)
 		want.Seq = uint64(i) + 1 // in the order of writing
-		if diff := cmp.Diff(want, whole[i], cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
+		if diff := cmp.Diff(want, whole[i],
+			cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
 			t.Fatal(diff)
 		}
 		want.Plan = "" // planning does not need it
@@ -101,13 +104,15 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	if kept.Seq == 0 {
 		t.Error("an entry of the archive register has no number")
 	}
-	if diff := cmp.Diff(kept, got.Archived[key(900)], cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
+	if diff := cmp.Diff(kept, got.Archived[key(900)],
+		cmp.AllowUnexported(planner.Limit{}, planner.Value{})); diff != "" {
 		t.Error(diff)
 	}
 	if want := (planner.RootIdentity{Filesystem: "lustre:1", Inode: 2}); got.Roots["capstor"] != want {
 		t.Errorf("root %v, want %v", got.Roots["capstor"], want)
 	}
-	if len(got.Undelivered) != 2 || got.Undelivered[0].Callback != planner.SetStateDone || !got.Undelivered[0].Since.Equal(c.t) {
+	if len(got.Undelivered) != 2 || got.Undelivered[0].Callback != planner.SetStateDone ||
+		!got.Undelivered[0].Since.Equal(c.t) {
 		t.Errorf("undelivered %+v", got.Undelivered)
 	}
 }
@@ -149,7 +154,8 @@ func TestRecordsAndRegister(t *testing.T) {
 			return err
 		}
 		return firstError(
-			tx.PutArchived(archived(1, "a/old", c.t)), tx.PutArchived(archived(1, "a/new", c.t.Add(time.Hour))),
+			tx.PutArchived(archived(1, "a/old", c.t)), tx.PutArchived(archived(1, "a/new",
+				c.t.Add(time.Hour))),
 			tx.PutRoot("capstor", planner.RootIdentity{Inode: 1}),
 			tx.PutRecord(record(2)))
 	})
@@ -196,11 +202,13 @@ func TestRecordsAndRegister(t *testing.T) {
 
 func TestBadKeysAreRefused(t *testing.T) {
 	s, _ := newStore(t)
-	for _, k := range []planner.Key{{}, {Item: "a\x00b"}, {Item: "a", System: "\x00"}, {Item: "a", DataType: "x\x00"},
+	for _, k := range []planner.Key{{}, {Item: "a\x00b"}, {Item: "a", System: "\x00"},
+		{Item: "a", DataType: "x\x00"},
 		{Item: "a", DataType: strings.Repeat("x", 40<<10)}, {Item: "a", System: "\xff"}} {
 		r := record(1)
 		r.Key = k
-		if err := s.Update(func(tx ledger.Tx) error { return tx.PutRecord(r) }); !errors.Is(err, ledger.ErrUnfit) {
+		if err := s.Update(func(tx ledger.Tx) error { return tx.PutRecord(r) }); !errors.Is(err,
+			ledger.ErrUnfit) {
 			t.Errorf("key %q was stored", k.Text())
 		}
 	}
@@ -254,7 +262,8 @@ func TestHolds(t *testing.T) {
 func TestIndex(t *testing.T) {
 	s, c := newStore(t)
 	view(t, s, func(tx ledger.Tx) error {
-		if at, written, chunks, err := tx.Index(); !at.IsZero() || written != 0 || chunks != nil || err != nil {
+		if at, written, chunks, err := tx.Index(); !at.IsZero() || written != 0 || chunks != nil ||
+			err != nil {
 			t.Errorf("empty: %v %v %v %v", at, written, chunks, err)
 		}
 		return nil
@@ -263,7 +272,8 @@ func TestIndex(t *testing.T) {
 	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
 	view(t, again(t, s), func(tx ledger.Tx) error {
 		at, written, chunks, err := tx.Index()
-		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 || string(chunks[0]) != `{"x":[1]}` {
+		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 ||
+			string(chunks[0]) != `{"x":[1]}` {
 			t.Errorf("%v %d %s", at, written, chunks)
 		}
 		return err
@@ -290,7 +300,8 @@ func TestPull(t *testing.T) {
 	var history []ledger.Entry
 	var records []planner.Record
 	var journal map[string]ledger.Step
-	if err := firstError(json.Unmarshal(doc["history"], &history), json.Unmarshal(doc["records"], &records), json.Unmarshal(doc["journal"], &journal)); err != nil {
+	if err := firstError(json.Unmarshal(doc["history"], &history),
+		json.Unmarshal(doc["records"], &records), json.Unmarshal(doc["journal"], &journal)); err != nil {
 		t.Fatal(err)
 	}
 	if len(history) != 1 || len(records) != 300 || journal["sha256:p1/2"].Name != "done" {
@@ -303,7 +314,7 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// slowWriter reads nothing until the state was written to.
+// slowWriter reads nothing until the state was written.
 type slowWriter struct{ write func() error }
 
 func (w slowWriter) Write(p []byte) (int, error) { return len(p), w.write() }
@@ -317,7 +328,7 @@ func TestASlowReaderOfPullBlocksNobody(t *testing.T) {
 	}
 }
 
-// TestRename: records and archived directories go on under other keys, and nothing else changes.
+// TestRename: records and archived directories are moved to other keys, and nothing else changes.
 func TestRename(t *testing.T) {
 	s, c := newStore(t)
 	now := map[planner.Key]planner.Key{}
@@ -327,7 +338,9 @@ func TestRename(t *testing.T) {
 		now[key(n)] = k
 	}
 	update(t, s, func(tx ledger.Tx) error {
-		return firstError(tx.PutRecord(record(1)), tx.PutRecord(record(3)), tx.PutArchived(archived(1, "a/one", c.t)), tx.PutArchived(archived(2, "a/two", c.t)), tx.PutArchived(archived(3, "a/three", c.t)))
+		return firstError(tx.PutRecord(record(1)), tx.PutRecord(record(3)),
+			tx.PutArchived(archived(1, "a/one", c.t)), tx.PutArchived(archived(2, "a/two",
+				c.t)), tx.PutArchived(archived(3, "a/three", c.t)))
 	})
 	update(t, s, func(tx ledger.Tx) error {
 		n, err := tx.Rename(now)
@@ -344,7 +357,8 @@ func TestRename(t *testing.T) {
 		if len(records) != 2 || !slices.Contains(records, want) || !slices.Contains(records, other) {
 			t.Errorf("records %+v, %v", records, err2)
 		}
-		if len(got.Archived) != 3 || got.Archived[now[key(1)]].Archive != "a/one" || got.Archived[now[key(2)]].Archive != "a/two" || got.Archived[key(3)].Archive != "a/three" {
+		if len(got.Archived) != 3 || got.Archived[now[key(1)]].Archive != "a/one" ||
+			got.Archived[now[key(2)]].Archive != "a/two" || got.Archived[key(3)].Archive != "a/three" {
 			t.Errorf("archived %+v", got.Archived)
 		}
 		return err

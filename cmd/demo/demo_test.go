@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the demo, for a run as another user.
+// TestMain lets the test binary be the demo, so that it can run as another user.
 func TestMain(m *testing.M) {
 	if os.Getenv("CSCS_DEMO_RUN") != "" {
 		main()
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// wants are what a reader must find in the demo's output.
+// wants are texts that readers must find in the demo's output.
 var wants = []string{
 	"1 to create, 1 to update, 1 to archive, 1 blocked, 1 waiting.",
 	"climate headroom", "[ARCHIVES DATA]", "is not approved",
@@ -28,7 +28,7 @@ var wants = []string{
 	"order Create: done", "order Update: done", "order Terminate: done", "in capstor/.trash/",
 }
 
-// TestDemo runs the demo as the caller and, from root, also as somebody who is not root.
+// TestDemo runs the demo as the caller and, if that is root, also as another user.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin")
@@ -76,7 +76,8 @@ func demoCommand(t *testing.T, bin, dir string) *exec.Cmd {
 	return cmd
 }
 
-// inREADME: what the README shows of a plan is what the demo shows, but for what is left out (…) and the inode.
+// inREADME checks that the plan in the README is the demo's plan, except for omissions (…) and the
+// inode.
 func inREADME(t *testing.T, out string) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -101,7 +102,7 @@ func inREADME(t *testing.T, out string) {
 	}
 }
 
-// check runs a demo, and gives what it said.
+// check runs a demo and returns its output.
 func check(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -120,7 +121,7 @@ func check(t *testing.T, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// A folder that no demo made is left as it is, whatever its files are called.
+// A folder that no demo created is left as it is, whatever the names of its files.
 func TestClearLeavesWhatIsNotOurs(t *testing.T) {
 	dir := t.TempDir()
 	theirs := filepath.Join(dir, "scenario.json")

@@ -72,8 +72,8 @@ func TestLimitTooLargeIsUnknown(t *testing.T) {
 	}
 }
 
-// TestKeepGoesByTraits: clocks are set again only where they run, and where the backend does not
-// keep them.
+// TestKeepGoesByTraits: clocks are set again only if they are running and the backend does not keep
+// them.
 func TestKeepGoesByTraits(t *testing.T) {
 	var before planner.QuotaState
 	before.Limits = limits(4096, 8192)

@@ -33,8 +33,8 @@ func (s *slow) Set(context.Context, planner.Subject, planner.Limits, planner.Gra
 
 func (s *slow) Remove(context.Context, planner.Subject) (Pending, error) { return s.pending(), nil }
 
-// TestPatience: a change that the backend works on is waited for. One without an end is given up
-// after ten minutes, or as soon as nobody waits any more. It never counts as done.
+// TestPatience: Set waits for a change on which the backend works. If it never ends, Set gives up
+// after ten minutes, or when its context ends. Such a change never counts as done.
 func TestPatience(t *testing.T) {
 	for name, c := range map[string]struct {
 		takes, canceled, waited time.Duration

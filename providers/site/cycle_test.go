@@ -21,7 +21,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// cycle is a site with one system of the toy's, planned and applied without a command line.
+// cycle is a site with one system of the toy backend, planned and applied without a command line.
 type cycle struct {
 	t     *testing.T
 	dir   string
@@ -32,10 +32,11 @@ type cycle struct {
 	order planner.OrderState
 	plans int
 	now   time.Time
-	// killAt is the point at which the next apply is killed, counted from 1; 0: none. Points are those that were reached.
+	// killAt is the point at which the next apply is killed, counted from 1; 0 means never. points are
+	// the points that were reached.
 	killAt int
 	points []string
-	// opens tells that the directory is new: it may only be opened once it is limited.
+	// opens means that the directory is new: it may be opened only after it is limited.
 	opens bool
 }
 
@@ -48,22 +49,26 @@ const (
 
 func newCycle(t *testing.T, kind string, onRemove planner.RemovePolicy) *cycle {
 	t.Helper()
-	c := &cycle{t: t, dir: t.TempDir(), cfg: &config.Config{}, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
+	c := &cycle{t: t, dir: t.TempDir(), cfg: &config.Config{},
+		now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
 	must(t, os.MkdirAll(filepath.Join(c.dir, "toy"), 0o755))
 	s := &c.cfg.Settings
 	s.Tera, s.MinGID, s.MaxMode, s.Parents = 1<<40, 1, 0o2775, planner.ParentsCreate
 	s.Root.UID, s.Root.GID = planner.UID(os.Getuid()), planner.GID(os.Getgid())
 	s.Waldur.URL, s.Fingerprint = waldur, "toy"
 	s.Systems = []planner.System{{Name: "toy", Directory: "toy", Filesystem: "any", Archive: "toy/.trash", ArchiveRetention: time.Hour, Traits: toyTraits[kind],
-		Quota: planner.QuotaSettings{Kind: kind, By: planner.ByDirectory, Shared: planner.SharedRefuse, OnRemove: onRemove}}}
+		Quota: planner.QuotaSettings{Kind: kind, By: planner.ByDirectory, Shared: planner.SharedRefuse,
+			OnRemove: onRemove}}}
 	c.cfg.Storage.Root = c.dir
 	clock := func() time.Time { return c.now }
-	c.site = site.New(c.cfg, site.Options{Now: clock, Waits: func(string) func() { return func() {} }, Progress: func(string, int, int) {},
+	c.site = site.New(c.cfg, site.Options{Now: clock, Waits: func(string) func() { return func() {} },
+		Progress:  func(string, int, int) {},
 		Observing: func(string, int, int) {}, MountTimeout: time.Minute, Backends: map[string]quota.Open{kind: openToy}})
 	var err error
 	c.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{Now: clock})
 	must(t, err)
-	c.item = planner.Item{Key: planner.Key{Item: bioItem, System: "toy", DataType: "store"}, Status: planner.StatusActive, MountPath: "/toy/store/cscs/eth/bio",
+	c.item = planner.Item{Key: planner.Key{Item: bioItem, System: "toy", DataType: "store"},
+		Status: planner.StatusActive, MountPath: "/toy/store/cscs/eth/bio",
 		Permission: "2770", Target: planner.TargetProject, Name: "bio", GID: 30500, HasGID: true}
 	if os.Getuid() != 0 {
 		c.item.GID = int64(os.Getgid())
@@ -79,26 +84,28 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wants has the proxy ask for a hard limit in tera.
+// wants makes the proxy ask for a hard limit in tera.
 func (c *cycle) wants(tera string) {
 	space, err := planner.ParseDecimal(tera)
 	must(c.t, err)
 	inodes, err := planner.ParseDecimal("1000")
 	must(c.t, err)
-	c.item.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: space, planner.SpaceHard: space, planner.InodesHard: inodes}
+	c.item.Quotas = &planner.ProxyQuotas{planner.SpaceSoft: space, planner.SpaceHard: space,
+		planner.InodesHard: inodes}
 }
 
-// ordered has an order wait at Waldur, for what the status says.
+// ordered makes an order wait in Waldur, for what the status says.
 func (c *cycle) ordered(status planner.Status) {
 	c.item.Status, c.order = status, planner.OrderPendingProvider
 	url := waldur + "marketplace-orders/" + bioOrder + "/"
-	c.item.URLs = map[planner.Callback]string{planner.Approve: url + "approve_by_provider/", planner.SetStateDone: url + "set_state_done/"}
+	c.item.URLs = map[planner.Callback]string{planner.Approve: url + "approve_by_provider/",
+		planner.SetStateDone: url + "set_state_done/"}
 }
 
-// active is how it is once there is no order.
+// active is the item's state when there is no order.
 func (c *cycle) active() { c.item.Status, c.item.URLs = planner.StatusActive, nil }
 
-// plan compares what is wanted and what there is.
+// plan compares what is wanted with what there is.
 func (c *cycle) plan(watch map[planner.Key]bool) (*planner.Plan, *planner.Graph, planner.Recorded) {
 	c.t.Helper()
 	recorded, err := c.store.Recorded()
@@ -106,7 +113,8 @@ func (c *cycle) plan(watch map[planner.Key]bool) (*planner.Plan, *planner.Graph,
 	if watch != nil {
 		recorded.Undelivered = nil // the plan's own
 	}
-	g := planner.Desire(&planner.Input{Settings: &c.cfg.Settings, Items: []planner.Item{c.item}, Recorded: recorded, Now: c.now, Complete: watch == nil, Watch: watch})
+	g := planner.Desire(&planner.Input{Settings: &c.cfg.Settings, Items: []planner.Item{c.item},
+		Recorded: recorded, Now: c.now, Complete: watch == nil, Watch: watch})
 	o, done, err := c.site.Observer(c.t.Context(), 1)
 	must(c.t, err)
 	defer done()
@@ -118,10 +126,10 @@ func (c *cycle) plan(watch map[planner.Key]bool) (*planner.Plan, *planner.Graph,
 	return planner.Compare(g, seen, planner.Context{Made: c.now}), g, recorded
 }
 
-// errKilled is what everything answers once the process is dead.
+// errKilled is the answer to every call after the process was killed.
 var errKilled = errors.New("killed")
 
-// apply runs a plan, killed where killAt says; then it runs again, as a resumed one, to its end.
+// apply runs a plan and kills it at killAt. Then it resumes the plan and runs it to its end.
 func (c *cycle) apply(p *planner.Plan) {
 	c.t.Helper()
 	c.plans++
@@ -133,7 +141,7 @@ func (c *cycle) apply(p *planner.Plan) {
 	must(c.t, c.store.Update(func(tx ledger.Tx) error { return tx.Finish(id, ledger.Done, "root", nil) }))
 }
 
-// run runs a plan once, and reports whether it lived to the end.
+// run runs a plan once, and reports whether it reached the end.
 func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 	c.t.Helper()
 	c.now = c.now.Add(time.Minute)
@@ -142,7 +150,8 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 	var begun ledger.Plan
 	resumed := false
 	must(c.t, c.store.Update(func(tx ledger.Tx) (err error) {
-		if resumed, err = tx.Begin(ledger.PlanStart{ID: id, Made: c.now, Keys: []planner.Key{c.item.Key}, Who: "root"}); err != nil {
+		if resumed, err = tx.Begin(ledger.PlanStart{ID: id, Made: c.now, Keys: []planner.Key{c.item.Key},
+			Who: "root"}); err != nil {
 			return err
 		}
 		if steps, err = tx.Steps(id); err != nil {
@@ -152,8 +161,9 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 		return err
 	}))
 	_, g, recorded := c.plan(watch)
-	job, stale := apply.Prepare(p, id, apply.Now{Settings: &c.cfg.Settings, Items: []planner.Item{c.item}, Graph: g, Recorded: recorded,
-		Orders: map[string]planner.OrderAnswer{bioOrder: {Order: c.asOrdered()}}, Resumed: resumed, Steps: steps})
+	job, stale := apply.Prepare(p, id,
+		apply.Now{Settings: &c.cfg.Settings, Items: []planner.Item{c.item}, Graph: g, Recorded: recorded,
+			Orders: map[string]planner.OrderAnswer{bioOrder: {Order: c.asOrdered()}}, Resumed: resumed, Steps: steps})
 	if len(stale) > 0 {
 		c.t.Fatalf("stale (resumed %t): %v", resumed, stale)
 	}
@@ -168,7 +178,8 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 		}
 		return nil
 	}
-	e := &apply.Engine{Storage: storage, Orders: waldurOf{c, alive}, Journal: journalOf{c.store, alive}, Now: func() time.Time { return c.now }, Guard: alive,
+	e := &apply.Engine{Storage: storage, Orders: waldurOf{c, alive},
+		Journal: journalOf{c.store, alive}, Now: func() time.Time { return c.now }, Guard: alive,
 		Sleep: func(context.Context, time.Duration) error { return alive() }, Notify: func(apply.Event) {}, Parallelism: 1, Host: "node", Who: "root",
 		RootUID: c.cfg.Settings.Root.UID, RootGID: c.cfg.Settings.Root.GID,
 		Reached: func(point string) {
@@ -187,13 +198,14 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 	}
 	for _, r := range results {
 		if r.Status != apply.Done {
-			c.t.Fatalf("%s %s: %s: %v (resumed %t)", r.Action.Kind, r.Action.Storage, r.Status, r.Err, resumed)
+			c.t.Fatalf("%s %s: %s: %v (resumed %t)", r.Action.Kind, r.Action.Storage, r.Status, r.Err,
+				resumed)
 		}
 	}
 	return true
 }
 
-// waldurOf is Waldur, with one order.
+// waldurOf is a Waldur with one order.
 type waldurOf struct {
 	c     *cycle
 	alive func() error
@@ -221,7 +233,7 @@ func (w waldurOf) Send(_ context.Context, call apply.Call) apply.Answer {
 	return apply.Answer{Status: 200}
 }
 
-// journalOf is the state, until the process is dead.
+// journalOf is the state, until the process is killed.
 type journalOf struct {
 	*state.Store
 	alive func() error
@@ -234,7 +246,7 @@ func (j journalOf) Update(f func(ledger.Tx) error) error {
 	return j.Store.Update(f)
 }
 
-// quotas are the hard limits of all directories, by path.
+// quotas returns the hard limits of all directories, by path.
 func (c *cycle) quotas() map[string]string {
 	all := map[string]string{}
 	t := toy{c.dir, filepath.Join(c.dir, "toy.json"), c.cfg.Settings.Systems[0].Traits}
@@ -251,7 +263,7 @@ func (c *cycle) quotas() map[string]string {
 	return all
 }
 
-// do plans, wants one action of a kind on bio, applies it, and wants nothing left to do.
+// do plans, expects one action of a kind on bio, applies it, and expects nothing left to do.
 func (c *cycle) do(kind planner.ActionKind) {
 	c.t.Helper()
 	p, _, _ := c.plan(nil)
@@ -269,7 +281,7 @@ func (c *cycle) do(kind planner.ActionKind) {
 	}
 }
 
-// wantQuota compares the quotas that there are.
+// wantQuotas compares the quotas that exist.
 func (c *cycle) wantQuotas(want map[string]string) {
 	c.t.Helper()
 	if got := c.quotas(); !maps.Equal(got, want) {
@@ -277,13 +289,14 @@ func (c *cycle) wantQuotas(want map[string]string) {
 	}
 }
 
-// scene is one step of the cycle: how the site comes to it, what is done, and what is there then.
+// scene is one step of the cycle: how the site gets there, what is done, and the result.
 type scene struct {
 	name     string
 	onRemove planner.RemovePolicy
 	prepare  func(*cycle)
 	kind     planner.ActionKind
-	// want are the quotas where they stay at their path; follows are those where they follow, if they are others.
+	// want are the quotas if they stay at their path. follows are the quotas if they move with the
+	// directory, where these differ.
 	want, follows map[string]string
 }
 
@@ -299,27 +312,35 @@ func scenes() []scene {
 	two := map[string]string{bioAt: "2 TiB"}
 	return []scene{
 		{name: "create", prepare: func(*cycle) {}, kind: planner.Create, want: two},
-		{name: "raise", prepare: func(c *cycle) { made(c); c.wants("3") }, kind: planner.Update, want: map[string]string{bioAt: "3 TiB"}},
+		{name: "raise", prepare: func(c *cycle) { made(c); c.wants("3") }, kind: planner.Update,
+			want: map[string]string{bioAt: "3 TiB"}},
 		{name: "drift", prepare: func(c *cycle) {
 			made(c)
 			must(c.t, os.Remove(filepath.Join(c.dir, "toy.json")))
 		}, kind: planner.Update, want: two},
-		{name: "archive and keep", prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) }, kind: planner.Archive, want: two,
+		{name: "archive and keep", prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
+			kind: planner.Archive, want: two,
 			follows: map[string]string{"archived": "2 TiB"}},
-		{name: "archive and freeze", onRemove: planner.OnRemoveFreeze, prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
-			kind: planner.Archive, want: two, follows: map[string]string{"archived": "1 MiB"}},
-		{name: "archive and remove", onRemove: planner.OnRemoveRemove, prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
-			kind: planner.Archive, want: map[string]string{}},
-		{name: "restore", prepare: func(c *cycle) { archived(c); c.active() }, kind: planner.Restore, want: two},
-		{name: "restore with its quota frozen", onRemove: planner.OnRemoveFreeze, prepare: func(c *cycle) { archived(c); c.active() },
-			kind: planner.Restore, want: two},
-		{name: "restore with its quota gone", onRemove: planner.OnRemoveRemove, prepare: func(c *cycle) { archived(c); c.active() },
-			kind: planner.Restore, want: two},
+		{name: "archive and freeze", onRemove: planner.OnRemoveFreeze,
+			prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
+			kind:    planner.Archive, want: two, follows: map[string]string{"archived": "1 MiB"}},
+		{name: "archive and remove", onRemove: planner.OnRemoveRemove,
+			prepare: func(c *cycle) { made(c); c.ordered(planner.StatusRemoving) },
+			kind:    planner.Archive, want: map[string]string{}},
+		{name: "restore", prepare: func(c *cycle) { archived(c); c.active() }, kind: planner.Restore,
+			want: two},
+		{name: "restore with its quota frozen", onRemove: planner.OnRemoveFreeze,
+			prepare: func(c *cycle) { archived(c); c.active() },
+			kind:    planner.Restore, want: two},
+		{name: "restore with its quota gone", onRemove: planner.OnRemoveRemove,
+			prepare: func(c *cycle) { archived(c); c.active() },
+			kind:    planner.Restore, want: two},
 	}
 }
 
-// TestToyBackend: a backend that nothing knows beside its own file and the registry goes through the whole cycle, and what is
-// killed at any point goes on to the same end. A directory is never open before it is limited.
+// TestToyBackend: a backend that is known only to its own file and the registry goes through the
+// whole cycle. Whatever is killed at any point continues to the same end. A directory is never open
+// before it is limited.
 func TestToyBackend(t *testing.T) {
 	for kind := range toyTraits {
 		for _, s := range scenes() {
@@ -328,7 +349,7 @@ func TestToyBackend(t *testing.T) {
 	}
 }
 
-// run runs the scene unharmed, and then killed at each point.
+// run runs the scene without a kill, and then once with a kill at each point.
 func (s scene) run(t *testing.T, kind string) {
 	want := s.want
 	if kind == "follows" && s.follows != nil {
@@ -355,7 +376,8 @@ func (s scene) run(t *testing.T, kind string) {
 	}
 }
 
-// closedUntilLimited wants nobody to get into the directory, if it is there, as long as it has no quota.
+// closedUntilLimited checks that nobody has access to the directory, if it exists, as long as it
+// has no quota.
 func (c *cycle) closedUntilLimited(point string) {
 	info, err := os.Stat(filepath.Join(c.dir, bioAt))
 	if err == nil && info.Mode().Perm()&0o077 != 0 && c.opens && c.quotas()[bioAt] == "" {
@@ -363,7 +385,7 @@ func (c *cycle) closedUntilLimited(point string) {
 	}
 }
 
-// limitedFirst wants the quota set before the directory is given away and opened.
+// limitedFirst checks that the quota is set before the directory gets its owner and mode.
 func (c *cycle) limitedFirst() {
 	c.t.Helper()
 	made := slices.Index(c.points, "made")
@@ -371,7 +393,8 @@ func (c *cycle) limitedFirst() {
 		return // killed before
 	}
 	points := c.points[made:]
-	set, own, mode := slices.Index(points, "quota set"), slices.Index(points, "own"), slices.Index(points, "mode")
+	set, own, mode := slices.Index(points, "quota set"), slices.Index(points,
+		"own"), slices.Index(points, "mode")
 	if own >= 0 && (set < 0 || set > own) || mode >= 0 && (set < 0 || set > mode) {
 		c.t.Errorf("opened before it was limited: %q", c.points)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/posix"
 )
 
-// TestUsableManifests: a manifest counts if the directory that it describes is beside it.
+// TestUsableManifests: a manifest counts if the directory that it describes is next to it.
 func TestUsableManifests(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)

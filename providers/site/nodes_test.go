@@ -18,8 +18,8 @@ func TestBootID(t *testing.T) {
 	}
 }
 
-// TestFenceBy: the program gets its words and the node's name, without a shell; that it failed,
-// hangs or is not there is an error. What it says is escaped and cut.
+// TestFenceBy: the program gets its arguments and the node's name, without a shell. It is an error
+// if the program fails, hangs or does not exist. Its output is escaped and shortened.
 func TestFenceBy(t *testing.T) {
 	if FenceBy(nil) != nil {
 		t.Error("without a program there is a fence")

@@ -13,20 +13,20 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// toyTraits are what a system's configuration says of the toy, by the kind of its quota block.
+// toyTraits are the traits in a system's configuration, by the kind of its quota block.
 var toyTraits = map[string]planner.Traits{
 	"stays":   {Unit: 512, NeedsDirectory: true, MaxSpace: 1 << 50, MaxInodes: 1 << 32},
 	"follows": {Unit: 512, NeedsDirectory: true, MaxSpace: 1 << 50, MaxInodes: 1 << 32, FollowsRename: true, Async: true},
 }
 
-// toy is a quota backend: a file that holds limits, by path or, where they follow a rename, by inode. It has no soft limits,
-// and measures nothing.
+// toy is a quota backend with one file. The file has limits by path or, if they follow a rename, by
+// inode. The toy has no soft limits, and measures nothing.
 type toy struct {
 	root, file string
 	traits     planner.Traits
 }
 
-// kept is a quota of the toy, with its number.
+// kept is a quota of the toy and its number.
 type kept struct {
 	Number int
 	Limits planner.Limits
@@ -38,7 +38,8 @@ func openToy(s planner.System, o quota.Options) (quota.Client, error) {
 
 func (t toy) Traits(context.Context) (planner.Traits, error) { return t.traits, nil }
 
-// key is what a directory's limits are kept by; one that is not there has none that could follow it.
+// key returns the key of a directory's limits. A directory that does not exist has none that could
+// follow it.
 func (t toy) key(id planner.Subject) string {
 	if !t.traits.FollowsRename {
 		return id.Path
@@ -72,14 +73,16 @@ func (t toy) Get(_ context.Context, id planner.Subject) planner.QuotaState {
 			Space: planner.Usage[planner.Bytes]{Known: true}, Inodes: planner.Usage[planner.Inodes]{Known: true}}
 	}
 	return planner.QuotaState{Handle: strconv.Itoa(q.Number), Via: "toy", Limits: q.Limits,
-		Space: planner.Usage[planner.Bytes]{N: 1 << 12, Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true}}
+		Space: planner.Usage[planner.Bytes]{N: 1 << 12,
+			Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true}}
 }
 
 func (t toy) List(context.Context, []planner.Subject) (providers.QuotaListing, error) {
 	return providers.QuotaListing{}, providers.ErrNoList
 }
 
-func (t toy) Set(_ context.Context, id planner.Subject, want planner.Limits, _ planner.Grace) (quota.Pending, error) {
+func (t toy) Set(_ context.Context, id planner.Subject, want planner.Limits,
+	_ planner.Grace) (quota.Pending, error) {
 	if _, err := quota.CheckLimits(t.traits, id.Path, want); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestTurns: a filesystem whose turns are all taken makes its own callers wait, until their context ends, and no other's.
+// TestTurns: if all turns of a filesystem are taken, its callers wait until their context ends.
+// Other filesystems' callers do not wait.
 func TestTurns(t *testing.T) {
 	var s turns
 	var releases []func()

@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// endless is a proxy that always has another page, of the items that item makes by number.
+// endless is a proxy that always has another page. item creates the items by number.
 func endless(item func(n int) string) http.HandlerFunc {
 	n := 0
 	return func(w http.ResponseWriter, req *http.Request) {
@@ -26,12 +26,12 @@ func endless(item func(n int) string) http.HandlerFunc {
 	}
 }
 
-// oneOfMany is the good item with an id of its own.
+// oneOfMany returns the good item with its own id.
 func oneOfMany(n int) string {
 	return strings.Replace(goodItem, `"itemId":"`, fmt.Sprintf(`"itemId":"%032x","was":"`, n), 1)
 }
 
-// heap is how many bytes are allocated and in use.
+// heap returns how many bytes are allocated and in use.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -39,7 +39,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestEndlessListing: a listing is bounded as a whole, however its items are made, and fails before it fills the memory.
+// TestEndlessListing: the size of a whole listing is limited, whatever its items contain, and the
+// listing fails before it fills the memory.
 func TestEndlessListing(t *testing.T) {
 	const bound = 4 << 20
 	long := strings.Repeat("a", 60<<10)
@@ -55,7 +56,8 @@ func TestEndlessListing(t *testing.T) {
 			return strings.Replace(s, `"capstor"`, fmt.Sprintf(`"%d%s"`, n, long[:200]), 1)
 		},
 		"URLs": func(s string, n int) string {
-			return strings.Replace(s, `"oldQuotas":null`, fmt.Sprintf(`"approve_by_provider_url":"https://w/%d/%s"`, n, long[:2000]), 1)
+			return strings.Replace(s, `"oldQuotas":null`,
+				fmt.Sprintf(`"approve_by_provider_url":"https://w/%d/%s"`, n, long[:2000]), 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,21 +75,25 @@ func TestEndlessListing(t *testing.T) {
 	}
 }
 
-// TestFieldBounds: a field that is too long is a problem of its item, and is not kept.
+// TestFieldBounds: a field that is too long is a problem of its item and is not kept.
 func TestFieldBounds(t *testing.T) {
 	for _, c := range []struct {
 		old, new string
 		most     int
 	}{
-		{`"/capstor/store/cscs/mch/msclim"`, `"%s"`, maxPath}, {`{"key":"capstor"}`, `{"key":"%s"}`, maxWord}, {`{"key":"store"}`, `{"key":"%s"}`, maxWord},
-		{`"capstor-msclim-store"`, `"%s"`, maxWord}, {`"oldQuotas":null`, `"set_state_done_url":"%s"`, maxURL},
+		{`"/capstor/store/cscs/mch/msclim"`, `"%s"`,
+			maxPath}, {`{"key":"capstor"}`, `{"key":"%s"}`, maxWord}, {`{"key":"store"}`, `{"key":"%s"}`, maxWord},
+		{`"capstor-msclim-store"`, `"%s"`,
+			maxWord}, {`"oldQuotas":null`, `"set_state_done_url":"%s"`, maxURL},
 	} {
 		for _, extra := range []int{0, 1} {
 			it := only(t, with(t, c.old, fmt.Sprintf(c.new, strings.Repeat("x", c.most+extra))))
-			if tooLong := strings.Contains(it.Problem, fmt.Sprintf("longer than %d bytes", c.most)); tooLong != (extra == 1) {
+			if tooLong := strings.Contains(it.Problem,
+				fmt.Sprintf("longer than %d bytes", c.most)); tooLong != (extra == 1) {
 				t.Errorf("%s of %d bytes: %q", c.new, c.most+extra, it.Problem)
 			}
-			if kept := len(it.MountPath) + len(it.Name) + len(it.Key.System) + len(it.Key.DataType) + len(it.URLs[planner.SetStateDone]); extra == 1 && kept > 200 {
+			if kept := len(it.MountPath) + len(it.Name) + len(it.Key.System) + len(it.Key.DataType) +
+				len(it.URLs[planner.SetStateDone]); extra == 1 && kept > 200 {
 				t.Errorf("%s: %d bytes are kept", c.new, kept)
 			}
 		}

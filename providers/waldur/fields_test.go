@@ -2,8 +2,8 @@ package waldur
 
 import "testing"
 
-// TestFields: every field has its row in the table, is found there by its name and nowhere else, and messages name no two
-// fields of one object alike.
+// TestFields: every field has a row in the table and is found there by its name, and nowhere else.
+// Messages name no two fields of one object alike.
 func TestFields(t *testing.T) {
 	for f := inOrder + 1; f < fields; f++ {
 		m := table[f]
@@ -11,7 +11,8 @@ func TestFields(t *testing.T) {
 			t.Errorf("field %d: %+v, found as %v", f, m, fieldOf(m.in, []byte(m.name)))
 		}
 		for in := unread; in < fields; in++ {
-			if got := fieldOf(in, []byte(m.name)); in != m.in && got == f || got != unread && table[got].in != in {
+			if got := fieldOf(in, []byte(m.name)); in != m.in && got == f || got != unread &&
+				table[got].in != in {
 				t.Errorf("%v is found in %v", f, in)
 			}
 		}

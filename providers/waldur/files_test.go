@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestArrayOfPages: pages in one array, such as jq -s makes, are those pages.
+// TestArrayOfPages: an array of pages, such as jq -s writes, is read as those pages.
 func TestArrayOfPages(t *testing.T) {
 	array := func(paths ...string) string {
 		var texts []string
@@ -37,7 +37,8 @@ func TestArrayOfPages(t *testing.T) {
 	for n := 9; n > 0; n-- {
 		pages = append(pages, responsePaths(fmt.Sprintf("mini_page%d.json", n))...)
 	}
-	for name, paths := range map[string][]string{"all": {array(pages...)}, "two arrays": {array(pages[:4]...), array(pages[4:]...)},
+	for name, paths := range map[string][]string{"all": {array(pages...)},
+		"two arrays":         {array(pages[:4]...), array(pages[4:]...)},
 		"an array and files": append([]string{array(pages[:7]...)}, pages[7:]...)} {
 		if items, err := list(paths...); err != nil || len(items) != 41 {
 			t.Errorf("%s: %d items, %v", name, len(items), err)
@@ -64,10 +65,12 @@ func responsePaths(names ...string) []string {
 }
 
 func fromFiles(names ...string) ([]planner.Item, error) {
-	return NewFiles(responsePaths(names...), strings.NewReader(""), nil).List(context.Background(), nil)
+	return NewFiles(responsePaths(names...), strings.NewReader(""), nil).List(context.Background(),
+		nil)
 }
 
-// TestSavedListings: each complete listing that the real proxy gave is read, without a problem in any item.
+// TestSavedListings: each complete listing from the real proxy is read, without a problem in any
+// item.
 func TestSavedListings(t *testing.T) {
 	pages := []string{"mini_page7.json", "mini_page1.json", "mini_page9.json", "mini_page2.json", "mini_page3.json", "mini_page4.json",
 		"mini_page5.json", "mini_page6.json", "mini_page8.json"}
@@ -104,7 +107,7 @@ func TestSavedListings(t *testing.T) {
 	}
 }
 
-// TestSavedPagesAreTheListing: the nine pages in any order hold the items of the full listing.
+// TestSavedPagesAreTheListing: the nine pages, in any order, have the items of the full listing.
 func TestSavedPagesAreTheListing(t *testing.T) {
 	full, err := fromFiles("mini.json")
 	if err != nil {
@@ -135,20 +138,28 @@ func TestSavedListingsRefused(t *testing.T) {
 		err   string
 	}{
 		{"no file", nil, "no file is given"},
-		{"one page of many", []string{"mini_page3.json"}, "mini_page3.json has 5 of 41 resources: give all pages"},
-		{"page size 1", []string{"auth_200_ok.json"}, "auth_200_ok.json has 1 of 41 resources: give all pages"},
-		{"page beyond the end", []string{"mini_page_beyond.json"}, "mini_page_beyond.json has 0 of 41 resources: give all pages"},
+		{"one page of many", []string{"mini_page3.json"}, "mini_page3.json has 5 of 41 resources: give " +
+			"all pages"},
+		{"page size 1", []string{"auth_200_ok.json"}, "auth_200_ok.json has 1 of 41 resources: give " +
+			"all pages"},
+		{"page beyond the end", []string{"mini_page_beyond.json"}, "mini_page_beyond.json has 0 of 41 " +
+			"resources: give all pages"},
 		{"a page is missing", []string{"mini_page1.json", "mini_page2.json", "mini_page4.json"}, "page 3 of 9 is missing: the files have 15 of 41 resources"},
 		{"a page twice", []string{"mini_page1.json", "mini_page2.json", "mini_page1.json"}, "mini_page1.json: it is page 1, and so is mini_page1.json"},
 		{"two listings", []string{"mini_page1.json", "mini_page2.json", "status_pending.json"}, "status_pending.json: it is page 1, and so is mini_page1.json"},
-		{"pages of two sizes", []string{"mini_page2.json", "mini.json"}, "mini.json: it has total 41 in pages of 500, but mini_page2.json has total 41 in pages of 5"},
+		{"pages of two sizes", []string{"mini_page2.json", "mini.json"}, "mini.json: it has total 41 " +
+			"in pages of 500, but mini_page2.json has total 41 in pages of 5"},
 		{"not there", []string{"none.json"}, "none.json: no such file or directory"},
-		{"error answer 401", []string{"auth_401_expired.json"}, "this is an error answer, not a listing: Error while validating access token: Expired at 1795384963"},
-		{"error answer 500", []string{"err_500_one_bad_resource.json"}, "An error occurred: 1 validation error for ResourceLimits storage Input should be greater than or equal to 0"},
-		{"error answer 422", []string{"err_422_page_0.json"}, "query.page: Input should be greater than or equal to 1"},
+		{"error answer 401", []string{"auth_401_expired.json"}, "this is an error answer, not a " +
+			"listing: Error while validating access token: Expired at 1795384963"},
+		{"error answer 500", []string{"err_500_one_bad_resource.json"}, "An error occurred: 1 " +
+			"validation error for ResourceLimits storage Input should be greater than or equal to 0"},
+		{"error answer 422", []string{"err_422_page_0.json"}, "query.page: Input should be greater " +
+			"than or equal to 1"},
 		{"empty file", []string{"err_307_no_slash.txt"}, "it is empty"},
 		{"another object", []string{"mini_ids.json"}, "status: missing"},
-		{"another array", []string{"waldur_callbacks.json"}, "it is an array, but not of resources: entry 1: itemId: missing"},
+		{"another array", []string{"waldur_callbacks.json"}, "it is an array, but not of resources: " +
+			"entry 1: itemId: missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			items, err := fromFiles(c.files...)
@@ -159,7 +170,8 @@ func TestSavedListingsRefused(t *testing.T) {
 	}
 }
 
-// TestEveryErrorAnswerIsRefused: no error body that the real proxy gave is taken for a listing, and its words are shown.
+// TestEveryErrorAnswerIsRefused: no error answer of the real proxy is mistaken for a listing, and
+// its text is shown.
 func TestEveryErrorAnswerIsRefused(t *testing.T) {
 	var names []string
 	for _, pattern := range []string{"err_*.json", "auth_4*.json"} {
@@ -197,7 +209,8 @@ func TestSavedArray(t *testing.T) {
 	if _, err = fromStdin(t, many); err == nil || !strings.Contains(err.Error(), "is listed twice") {
 		t.Error(err)
 	}
-	for _, bad := range []string{"[" + goodItem, "[" + goodItem + "] []", "", "<html>", "[" + goodItem + "," + goodItem[:300]} {
+	for _, bad := range []string{"[" + goodItem, "[" + goodItem + "] []", "", "<html>", "[" +
+		goodItem + "," + goodItem[:300]} {
 		if items, err := fromStdin(t, bad); err == nil {
 			t.Errorf("%.40q: %d items", bad, len(items))
 		}
@@ -209,14 +222,17 @@ func TestArrayIsTheOnlyFile(t *testing.T) {
 	if err := os.WriteFile(array, []byte("["+goodItem+"]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewFiles([]string{array, responsePaths("mini.json")[0]}, nil, nil).List(context.Background(), nil)
-	if err == nil || !strings.Contains(err.Error(), "array.json: an array of resources must be the only file") {
+	_, err := NewFiles([]string{array, responsePaths("mini.json")[0]}, nil,
+		nil).List(context.Background(), nil)
+	if err == nil || !strings.Contains(err.Error(), "array.json: an array of resources must be the "+
+		"only file") {
 		t.Error(err)
 	}
 }
 
 func TestStdinTwice(t *testing.T) {
-	_, err := NewFiles([]string{"-", "x", "-"}, strings.NewReader(""), nil).List(context.Background(), nil)
+	_, err := NewFiles([]string{"-", "x", "-"}, strings.NewReader(""), nil).List(context.Background(),
+		nil)
 	if err == nil || !strings.Contains(err.Error(), "stdin (-) is given twice") {
 		t.Error(err)
 	}
@@ -226,7 +242,8 @@ func TestStdinTwice(t *testing.T) {
 func TestPagesWithADouble(t *testing.T) {
 	dir := t.TempDir()
 	page := func(n, total string) string {
-		return `{"status":"success","resources":[` + goodItem + `],"pagination":{"current":` + n + `,"limit":1,"total":` + total + `}}`
+		return `{"status":"success","resources":[` + goodItem + `],"pagination":{"current":` + n +
+			`,"limit":1,"total":` + total + `}}`
 	}
 	var paths []string
 	for _, n := range []string{"1", "2"} {
@@ -237,17 +254,21 @@ func TestPagesWithADouble(t *testing.T) {
 		paths = append(paths, p)
 	}
 	_, err := NewFiles(paths, nil, nil).List(context.Background(), nil)
-	if err == nil || !strings.Contains(err.Error(), "is listed twice, because it changed while the pages were saved") {
+	if err == nil || !strings.Contains(err.Error(), "is listed twice, because it changed while the "+
+		"pages were saved") {
 		t.Error(err)
 	}
 }
 
-// TestStatusesOfFiles: the filter leaves out other statuses, but no item whose status could not be read.
+// TestStatusesOfFiles: the filter omits items with other statuses, but no item whose status could
+// not be read.
 func TestStatusesOfFiles(t *testing.T) {
-	odd := strings.Replace(strings.Replace(goodItem, `"storageDataType":{"key":"store"}`, `"storageDataType":{"key":"odd"}`, 1), `"active","mountPoint"`, `"odd","mountPoint"`, 1)
+	odd := strings.Replace(strings.Replace(goodItem, `"storageDataType":{"key":"store"}`,
+		`"storageDataType":{"key":"odd"}`, 1), `"active","mountPoint"`, `"odd","mountPoint"`, 1)
 	src := NewFiles([]string{"-"}, strings.NewReader("["+goodItem+","+odd+"]"), nil)
 	items, err := src.List(context.Background(), []planner.Status{planner.StatusRemoving})
-	if err != nil || len(items) != 1 || !strings.Contains(items[0].Problem, `status: unknown value "odd"`) {
+	if err != nil || len(items) != 1 ||
+		!strings.Contains(items[0].Problem, `status: unknown value "odd"`) {
 		t.Errorf("%+v, %v", items, err)
 	}
 }

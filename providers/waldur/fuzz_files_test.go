@@ -4,9 +4,10 @@ import (
 	"testing"
 )
 
-// FuzzPagesIn: what is taken for an array of pages consists of texts that stand in it, and reading them never fails badly.
+// FuzzPagesIn: the pages in an accepted array are parts of the text, and reading them never panics.
 func FuzzPagesIn(f *testing.F) {
-	page := `{"status":"success","resources":[` + goodItem + `],"pagination":{"current":1,"limit":500,"total":1}}`
+	page := `{"status":"success","resources":[` + goodItem +
+		`],"pagination":{"current":1,"limit":500,"total":1}}`
 	f.Add([]byte("[" + page + "]"))
 	f.Add([]byte("[ " + page + " , " + page + "]"))
 	f.Add([]byte("[" + page + ",[]]"))
@@ -31,9 +32,10 @@ func FuzzPagesIn(f *testing.F) {
 	})
 }
 
-// FuzzLifetime: a token's life is never negative, and bounded.
+// FuzzLifetime: the lifetime of a token is never negative, and has a limit.
 func FuzzLifetime(f *testing.F) {
-	for _, s := range []string{"300", `"300"`, "300.0", "null", `"NaN"`, "1e400", "-1", "[]", `"\u0033"`} {
+	for _, s := range []string{"300", `"300"`, "300.0", "null", `"NaN"`, "1e400", "-1", "[]",
+		`"\u0033"`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

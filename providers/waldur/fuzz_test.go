@@ -29,7 +29,8 @@ func seed(f *testing.F) {
 	f.Add([]byte(`{"a":"\ud83d\ude00\u0041\"","b":[-0.5e+3,true,null,{}]}`))
 }
 
-// FuzzPage: what is accepted is JSON to encoding/json too, its items have a key or a problem, and each one's form is bounded.
+// FuzzPage: an accepted page is valid JSON for encoding/json, too. Its items have a key or a
+// problem, and all values have limits.
 func FuzzPage(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -56,7 +57,8 @@ func FuzzPage(f *testing.F) {
 func checkItem(t *testing.T, it planner.Item) {
 	t.Helper()
 	id, ok := planner.UUID(it.Key.Item)
-	if it.Problem == "" && (!ok || id != it.Key.Item || it.Key.System == "" || it.Status == "" || it.Target == "" || !isOctal(it.Permission)) {
+	if it.Problem == "" && (!ok || id != it.Key.Item || it.Key.System == "" || it.Status == "" ||
+		it.Target == "" || !isOctal(it.Permission)) {
 		t.Errorf("accepted %+v", it)
 	}
 	if (it.Key.Item == "") != strings.HasPrefix(it.Problem, "entry ") || len(it.Problem) > 1000 {
@@ -67,7 +69,8 @@ func checkItem(t *testing.T, it planner.Item) {
 	}
 }
 
-// FuzzScanner: the scanner accepts exactly the JSON that encoding/json accepts, but for duplicates, depth and broken UTF-8.
+// FuzzScanner: the scanner accepts exactly what encoding/json accepts, except for duplicates, depth
+// and invalid UTF-8.
 func FuzzScanner(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -85,7 +88,7 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// ours tells whether the error is about what encoding/json lets through.
+// ours reports whether the error is about something that encoding/json accepts.
 func ours(err error) bool {
 	for _, s := range []string{"duplicate member", "nesting is deeper", "invalid UTF-8", "half a surrogate pair"} {
 		if strings.Contains(err.Error(), s) {
@@ -95,7 +98,7 @@ func ours(err error) bool {
 	return false
 }
 
-// FuzzUnescape: strings are decoded as encoding/json decodes them.
+// FuzzUnescape: strings are decoded like in encoding/json.
 func FuzzUnescape(f *testing.F) {
 	f.Add(`\ud83d\ude00\u0041\"\/\b\f\n\r\t\\ä`)
 	f.Add(`\ud83d\u0041`)
@@ -111,7 +114,7 @@ func FuzzUnescape(f *testing.F) {
 	})
 }
 
-// FuzzOrder: an accepted order is known in id, type and state.
+// FuzzOrder: an accepted order has an id, a type and a state.
 func FuzzOrder(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -119,7 +122,8 @@ func FuzzOrder(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if id, ok := planner.UUID(o.ID); !ok || id != o.ID || o.Type == "" || o.State == "" || len(o.Error) > 12*web.MaxDetail || !json.Valid(text) {
+		if id, ok := planner.UUID(o.ID); !ok || id != o.ID || o.Type == "" || o.State == "" ||
+			len(o.Error) > 12*web.MaxDetail || !json.Valid(text) {
 			t.Errorf("%q: %+v", text, o)
 		}
 		if o.Options != nil && o.Options.Permission != "" && !isOctal(o.Options.Permission) {
@@ -128,12 +132,13 @@ func FuzzOrder(f *testing.F) {
 	})
 }
 
-// FuzzDetail: the other side's words are one short printable line.
+// FuzzDetail: the text of an answer becomes one short printable line.
 func FuzzDetail(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d := web.Detail(planner.Hidden{}, text)
-		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) || len(d) > 12*web.MaxDetail {
+		if strings.ContainsAny(d, "\n\r\t\x00\x1b\u202e\u200b") || !utf8.ValidString(d) ||
+			len(d) > 12*web.MaxDetail {
 			t.Errorf("%q: %q", text, d)
 		}
 	})
@@ -145,7 +150,9 @@ func BenchmarkPage500(b *testing.B) {
 	for i := range items {
 		items[i] = numbered(i)
 		if i%10 == 0 {
-			items[i] = strings.Replace(items[i], `"oldQuotas":null`, fmt.Sprintf(`"set_state_done_url":"https://w/api/marketplace-orders/%032d/set_state_done/"`, i), 1)
+			items[i] = strings.Replace(items[i], `"oldQuotas":null`,
+				fmt.Sprintf(`"set_state_done_url":"https://w/api/marketplace-orders/%032d/set_state_done/"`,
+					i), 1)
 		}
 	}
 	text := []byte(pageOf(items...))
@@ -159,7 +166,8 @@ func BenchmarkPage500(b *testing.B) {
 	}
 }
 
-// BenchmarkPage500Bare decodes the same page by encoding/json into the bare structure: what the parser is compared with.
+// BenchmarkPage500Bare decodes the same page with encoding/json into the bare structure, to compare
+// it with the parser.
 func BenchmarkPage500Bare(b *testing.B) {
 	items := make([]string, 500)
 	for i := range items {

@@ -16,8 +16,9 @@ import (
 
 const noteID = "03db262c12205903b33a624a77eae6c8"
 
-// TestNotes: a note goes to its one address below waldur.url; an answer that is Waldur's refusal is
-// one, anything else leaves open whether the note was taken. The token is in no error.
+// TestNotes: a note goes to the one address for it below waldur.url. A refusal by Waldur is a
+// refusal. After any other answer it is unknown whether Waldur took the note. No error contains the
+// token.
 func TestNotes(t *testing.T) {
 	const token = "a-secret-token-of-forty-characters-xxxxx"
 	var status int
@@ -61,7 +62,8 @@ func TestNotes(t *testing.T) {
 		t.Errorf("usage goes to %s", path)
 	}
 	status = 200
-	if err := notes.Tell(context.Background(), feedback.Note{Kind: feedback.Message, ID: noteID}); err !=
+	if err := notes.Tell(context.Background(),
+		feedback.Note{Kind: feedback.Message, ID: noteID}); err !=
 		nil || !strings.HasPrefix(path, "POST /api/marketplace-orders/"+noteID+
 		"/set_provider_info/ ") {
 		t.Errorf("%v, %s", err, path)

@@ -23,7 +23,7 @@ import (
 
 const orderID = "03e5a2cc92824c9bad83781f0cc152f9"
 
-// waldurServer is a Waldur that the test plays, and the client of it.
+// waldurServer returns a simulated Waldur and a client of it.
 func waldurServer(t *testing.T, play http.HandlerFunc) (apply.Orders, string) {
 	t.Helper()
 	server := httptest.NewServer(play)
@@ -33,11 +33,12 @@ func waldurServer(t *testing.T, play http.HandlerFunc) (apply.Orders, string) {
 }
 
 func newOrders(base string, timeout time.Duration) apply.Orders {
-	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout, Transport: web.NewTransport(nil, nil),
-		Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
+	return NewOrders(OrdersOptions{URL: base, Token: Static(testToken), Timeout: timeout,
+		Transport: web.NewTransport(nil, nil),
+		Now:       func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
 }
 
-// TestRealOrders: the orders behind the real listing, as Waldur tells them.
+// TestRealOrders: the orders of the real listing are read from Waldur's answers.
 func TestRealOrders(t *testing.T) {
 	var ids map[string]struct{ Order json.RawMessage }
 	if err := json.Unmarshal(response(t, "mini_ids.json"), &ids); err != nil {
@@ -52,10 +53,12 @@ func TestRealOrders(t *testing.T) {
 		"pending_consumer_update":    {Type: planner.OrderUpdate, State: planner.OrderPendingConsumer, HasLimits: true},
 	} {
 		o, err := parseOrder(ids[name].Order)
-		if err != nil || o.Type != want.Type || o.State != want.State || o.HasLimits != want.HasLimits || len(o.ID) != 32 {
+		if err != nil || o.Type != want.Type || o.State != want.State || o.HasLimits != want.HasLimits ||
+			len(o.ID) != 32 {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}
-		if (o.Options == nil) != (want.Options == nil) || o.Options != nil && *o.Options != *want.Options {
+		if (o.Options == nil) != (want.Options == nil) || o.Options != nil &&
+			*o.Options != *want.Options {
 			t.Errorf("%s: options %+v", name, o.Options)
 		}
 	}
@@ -76,7 +79,8 @@ var about = planner.About{Order: orderID, Resource: resourceID}
 const resourceID = "d7b5f43d79ab5b8a83bfc878a036e24b"
 
 func orderText(attributes string) string {
-	return `{"uuid":"` + orderID + `","type":"Update","state":"executing","limits":{},"attributes":` + attributes + `,"error_message":"a\nb"}`
+	return `{"uuid":"` + orderID + `","type":"Update","state":"executing","limits":{},"attributes":` +
+		attributes + `,"error_message":"a\nb"}`
 }
 
 func TestOrderOptions(t *testing.T) {
@@ -91,19 +95,24 @@ func TestOrderOptions(t *testing.T) {
 		{`{"new_options":{}}`, nil, ""},
 		{`{"new_options":{"color":"red"}}`, &planner.Options{}, ""},
 		{`{"new_options":{"hard_quota_space":12.5,"soft_quota_inodes":"1500000","hard_quota_inodes":2e6,"permissions":"2770"}}`,
-			&planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: dec(t, "12.5"), planner.InodesSoft: dec(t, "1500000"), planner.InodesHard: dec(t, "2e6")}, Permission: "2770"}, ""},
+			&planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: dec(t, "12.5"),
+				planner.InodesSoft: dec(t, "1500000"), planner.InodesHard: dec(t,
+					"2e6")}, Permission: "2770"}, ""},
 		{`{"new_options":{"permissions":775}}`, &planner.Options{Permission: "775"}, ""},
 		{`{"new_options":{"hard_quota_space":null}}`, nil, "new_options.hard_quota_space: want a number, got null"},
 		{`{"new_options":{"hard_quota_space":true}}`, nil, "new_options.hard_quota_space: want a number, got true or false"},
 		{`{"new_options":{"hard_quota_space":""}}`, nil, `new_options.hard_quota_space: number ""`},
-		{`{"new_options":{"hard_quota_inodes":"many"}}`, nil, `new_options.hard_quota_inodes: number "many"`},
+		{`{"new_options":{"hard_quota_inodes":"many"}}`, nil,
+			`new_options.hard_quota_inodes: number "many"`},
 		{`{"new_options":{"soft_quota_inodes":{"a":1}}}`, nil, "new_options.soft_quota_inodes: want a number, got an object"},
-		{`{"new_options":{"permissions":"rwx"}}`, nil, `new_options.permissions: "rwx" is not three or four octal digits`},
+		{`{"new_options":{"permissions":"rwx"}}`, nil,
+			`new_options.permissions: "rwx" is not three or four octal digits`},
 		{`{"new_options":{"permissions":null}}`, nil, "new_options.permissions: want a string, got null"},
 		{`{"new_options":[]}`, nil, "attributes.new_options: want an object, got an array"},
 		{`{"old_limits":[]}`, nil, "attributes.old_limits: want an object, got an array"},
 		{`[]`, nil, "attributes: want an object, got an array"},
-		{`{"new_options":{"hard_quota_space":1,"hard_quota_space":2}}`, nil, `duplicate member "hard_quota_space"`},
+		{`{"new_options":{"hard_quota_space":1,"hard_quota_space":2}}`, nil,
+			`duplicate member "hard_quota_space"`},
 	} {
 		o, err := parseOrder([]byte(orderText(c.attributes)))
 		if c.err != "" {
@@ -112,16 +121,18 @@ func TestOrderOptions(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || o.HasLimits || o.Error != "a b" || (o.Options == nil) != (c.want == nil) || c.want != nil && *o.Options != *c.want {
+		if err != nil || o.HasLimits || o.Error != "a b" || (o.Options == nil) != (c.want == nil) ||
+			c.want != nil && *o.Options != *c.want {
 			t.Errorf("%s: %+v, options %+v, %v", c.attributes, o, o.Options, err)
 		}
 	}
 }
 
-// TestOrderResource: an answer says whose order it is, in either form of the id, or leaves that open.
+// TestOrderResource: an answer names its resource, in either form of the id, or names none.
 func TestOrderResource(t *testing.T) {
 	with := func(id string) string {
-		return strings.Replace(orderText(`{}`), `"limits"`, `"marketplace_resource_uuid":`+id+`,"limits"`, 1)
+		return strings.Replace(orderText(`{}`), `"limits"`, `"marketplace_resource_uuid":`+id+`,"limits"`,
+			1)
 	}
 	for text, want := range map[string]string{
 		orderText(`{}`):                                "",
@@ -157,24 +168,28 @@ func TestOrderRefused(t *testing.T) {
 		{good, good[:40], "the text ends"},
 		{good, good + strings.Repeat(" ", maxOrderBytes), "order is longer than 1024 KiB"},
 	} {
-		if _, err := parseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.err) {
+		if _, err := parseOrder([]byte(strings.Replace(good, c.old, c.new, 1))); err == nil ||
+			!strings.Contains(err.Error(), c.err) {
 			t.Errorf("%.60s: error %v, want %s", c.new, err, c.err)
 		}
 	}
 }
 
-// TestOrderWordsAreOpen: a type or state that this version does not know is for the planner to block, by its name.
+// TestOrderWordsAreOpen: the planner blocks an order with an unknown type or state, and names it.
 func TestOrderWordsAreOpen(t *testing.T) {
-	text := strings.NewReplacer(`"Update"`, `"Resize"`, `"executing"`, `"on hold"`).Replace(orderText(`{}`))
+	text := strings.NewReplacer(`"Update"`, `"Resize"`, `"executing"`,
+		`"on hold"`).Replace(orderText(`{}`))
 	o, err := parseOrder([]byte(text))
-	if err != nil || o.Type != "Resize" || o.Type.IsKnown() || o.State != "on hold" || o.State.IsKnown() {
+	if err != nil || o.Type != "Resize" || o.Type.IsKnown() || o.State != "on hold" ||
+		o.State.IsKnown() {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
 
 func TestGet(t *testing.T) {
 	o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodGet || req.Header.Get("Authorization") != "Token "+testToken || req.URL.Path != "/api/marketplace-orders/"+orderID+"/" {
+		if req.Method != http.MethodGet || req.Header.Get("Authorization") != "Token "+testToken ||
+			req.URL.Path != "/api/marketplace-orders/"+orderID+"/" {
 			t.Errorf("%s %s %q", req.Method, req.URL, req.Header.Get("Authorization"))
 		}
 		fmt.Fprint(w, orderText(`{}`))
@@ -216,7 +231,8 @@ func TestGetUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	url := server.URL + "/api/"
 	server.Close()
-	_, err := newOrders(url, time.Minute).Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
+	_, err := newOrders(url, time.Minute).Get(context.Background(),
+		url+"marketplace-orders/"+orderID+"/")
 	if !errors.Is(err, apply.ErrUnreachable) || errors.Is(err, apply.ErrOrderGone) {
 		t.Error(err)
 	}
@@ -227,7 +243,9 @@ func TestGetUnreachable(t *testing.T) {
 	url = slow.URL + "/api/"
 	o, begun := newOrders(url, 50*time.Millisecond), time.Now()
 	_, err = o.Get(context.Background(), url+"marketplace-orders/"+orderID+"/")
-	sent := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: url + "marketplace-orders/" + orderID + "/set_state_done/"})
+	sent := o.Send(context.Background(),
+		apply.Call{Callback: planner.SetStateDone, About: about, URL: url + "marketplace-orders/" +
+			orderID + "/set_state_done/"})
 	for what, err := range map[string]error{"get": err, "send": sent.Err} {
 		if !errors.Is(err, apply.ErrUnreachable) || !strings.Contains(err.Error(), "no answer: none within 50ms") || time.Since(begun) > 20*time.Second {
 			t.Errorf("%s: %v after %s", what, err, time.Since(begun))
@@ -235,7 +253,8 @@ func TestGetUnreachable(t *testing.T) {
 	}
 }
 
-// TestKeptTargets: what the outbox kept is called below waldur.url; what it kept for another Waldur is not called there.
+// TestKeptTargets: a URL from the outbox is called below waldur.url. A URL that was stored for
+// another Waldur is not called.
 func TestKeptTargets(t *testing.T) {
 	var asked []string
 	o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
@@ -246,18 +265,23 @@ func TestKeptTargets(t *testing.T) {
 	for at, known := range map[string]bool{base: true, "https://test.example.com/api/": false} {
 		asked = nil
 		_, err := o.Get(t.Context(), planner.KeptURL(at+order))
-		_, resource := o.Resource(t.Context(), planner.KeptURL(at+"marketplace-provider-resources/"+resourceID+"/"))
-		sent := o.Send(t.Context(), apply.Call{Callback: planner.SetStateDone, About: about, URL: planner.KeptURL(at + order + "set_state_done/")})
-		if !known && (len(asked) > 0 || !errors.Is(err, apply.ErrNotOwn) || !errors.Is(resource, apply.ErrNotOwn) || !errors.Is(sent.Err, apply.ErrNotOwn)) {
+		_, resource := o.Resource(t.Context(),
+			planner.KeptURL(at+"marketplace-provider-resources/"+resourceID+"/"))
+		sent := o.Send(t.Context(), apply.Call{Callback: planner.SetStateDone, About: about,
+			URL: planner.KeptURL(at + order + "set_state_done/")})
+		if !known && (len(asked) > 0 || !errors.Is(err, apply.ErrNotOwn) ||
+			!errors.Is(resource, apply.ErrNotOwn) || !errors.Is(sent.Err, apply.ErrNotOwn)) {
 			t.Errorf("kept for %s: %v, %v, %v, %v", at, asked, err, resource, sent.Err)
 		}
-		if want := []string{"GET /api/" + order, "GET /api/marketplace-provider-resources/" + resourceID + "/", "POST /api/" + order + "set_state_done/"}; known && (err != nil || sent.Status != 200 || !slices.Equal(asked, want)) {
+		if want := []string{"GET /api/" + order, "GET /api/marketplace-provider-resources/" + resourceID +
+			"/", "POST /api/" + order + "set_state_done/"}; known &&
+			(err != nil || sent.Status != 200 || !slices.Equal(asked, want)) {
 			t.Errorf("kept for %s: %v, %v, %+v", at, asked, err, sent)
 		}
 	}
 }
 
-// TestSend: the real answers of Waldur's callbacks come back with their status and words.
+// TestSend: the real answers to Waldur's callbacks are returned with their status and text.
 func TestSend(t *testing.T) {
 	var cases []struct {
 		Case   string
@@ -265,7 +289,8 @@ func TestSend(t *testing.T) {
 		Status int
 		Body   any
 	}
-	if err := json.Unmarshal(response(t, "waldur_callbacks.json"), &cases); err != nil || len(cases) != 143 {
+	if err := json.Unmarshal(response(t, "waldur_callbacks.json"), &cases); err != nil ||
+		len(cases) != 143 {
 		t.Fatal(len(cases), err)
 	}
 	sent := 0
@@ -279,7 +304,8 @@ func TestSend(t *testing.T) {
 		var posts atomic.Int32
 		o, base := waldurServer(t, func(w http.ResponseWriter, req *http.Request) {
 			posts.Add(1)
-			if sent, _ := io.ReadAll(req.Body); req.Method != http.MethodPost || string(sent) != `{"backend_id":"/x"}` ||
+			if sent, _ := io.ReadAll(req.Body); req.Method != http.MethodPost ||
+				string(sent) != `{"backend_id":"/x"}` ||
 				req.Header.Get("Content-Type") != "application/json" || req.Header.Get("Authorization") != "Token "+testToken {
 				t.Errorf("%s %s", req.Method, sent)
 			}
@@ -314,14 +340,15 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// callTo is the call of a recorded URL; false if cscs-sync never makes such a call.
+// callTo returns the call of a recorded URL, or false if cscs-sync never makes such a call.
 func callTo(url string) (apply.Call, bool) {
 	call := apply.Call{Callback: planner.SetStateDone, About: about, URL: url}
 	order, _, isOrder := planner.OrderOf(url)
 	resource, _, _ := planner.ResourceOf(url)
 	call.About = planner.About{Order: order, Resource: resource}
 	verb := path.Base(url)
-	for c, name := range map[planner.Callback]string{planner.Approve: "approve_by_provider", planner.Reject: "reject_by_provider",
+	for c, name := range map[planner.Callback]string{planner.Approve: "approve_by_provider",
+		planner.Reject:       "reject_by_provider",
 		planner.SetStateDone: "set_state_done", planner.SetStateErred: "set_state_erred", planner.SetBackendID: "set_backend_id",
 		planner.UpdateOptions: "update_options_direct", planner.SetStateOK: "set_state_ok"} {
 		if name == verb && c.AboutOrder() == isOrder {
@@ -342,9 +369,11 @@ func TestSendAnswers(t *testing.T) {
 		{"empty", "", "", "", 200, 0},
 		{"HTML", "", "\n <h1>Server Error (500)</h1>", "HTML answer", 500, 0},
 		{"list", "", `["Offering is unavailable."]`, `["Offering is unavailable."]`, 400, 0},
-		{"fields", "", `{"options":{"permissions":["\"2771\" is not a valid choice."]}}`, `{"options":{"permissions":["\"2771\" is not a valid choice."]}}`, 400, 0},
+		{"fields", "", `{"options":{"permissions":["\"2771\" is not a valid choice."]}}`,
+			`{"options":{"permissions":["\"2771\" is not a valid choice."]}}`, 400, 0},
 		{"control characters", "", `{"detail":"a\u001b[31m\u202eb\nc"}`, `a\u001b[31m\u202eb c`, 409, 0},
-		{"long", "", `{"detail":"` + strings.Repeat("ä", 5000) + `"}`, strings.Repeat("ä", 300) + "…", 409, 0},
+		{"long", "", `{"detail":"` + strings.Repeat("ä", 5000) + `"}`, strings.Repeat("ä", 300) + "…",
+			409, 0},
 		{"very long", "", strings.Repeat("x", 1<<20), strings.Repeat("x", 300) + "…", 413, 0},
 		{"seconds", "120", "", "", 429, 2 * time.Minute},
 		{"date", far, "", "", 503, 42 * time.Second},
@@ -361,7 +390,9 @@ func TestSendAnswers(t *testing.T) {
 				w.WriteHeader(c.status)
 				fmt.Fprint(w, c.body)
 			})
-			a := o.Send(context.Background(), apply.Call{Callback: planner.Approve, About: about, URL: base + "marketplace-orders/" + orderID + "/approve_by_provider/"})
+			a := o.Send(context.Background(),
+				apply.Call{Callback: planner.Approve, About: about, URL: base + "marketplace-orders/" +
+					orderID + "/approve_by_provider/"})
 			if a.Status != c.status || a.Detail != c.detail || a.RetryAfter != c.after || a.Err != nil {
 				t.Errorf("%+v", a)
 			}
@@ -369,20 +400,24 @@ func TestSendAnswers(t *testing.T) {
 	}
 }
 
-// TestSendNoAnswer: no status, and the error says so without the token.
+// TestSendNoAnswer: there is no status, and the error says so without the token.
 func TestSendNoAnswer(t *testing.T) {
 	var posts atomic.Int32
 	o, base := waldurServer(t, func(http.ResponseWriter, *http.Request) {
 		posts.Add(1)
 		panic(http.ErrAbortHandler)
 	})
-	a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
-	if a.Status != 0 || !errors.Is(a.Err, apply.ErrUnreachable) || posts.Load() != 1 || !strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
+	a := o.Send(context.Background(),
+		apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" +
+			orderID + "/set_state_done/"})
+	if a.Status != 0 || !errors.Is(a.Err, apply.ErrUnreachable) || posts.Load() != 1 ||
+		!strings.HasPrefix(a.Err.Error(), "set_state_done: 127.0.0.1:") {
 		t.Errorf("%+v after %d posts", a, posts.Load())
 	}
 }
 
-// TestSendStrangeSuccess: a success that Waldur did not say, or did not end, tells nothing. An empty answer is Waldur's.
+// TestSendStrangeSuccess: a success that did not come from Waldur, or is incomplete, proves
+// nothing. An empty answer is Waldur's.
 func TestSendStrangeSuccess(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
@@ -401,14 +436,19 @@ func TestSendStrangeSuccess(t *testing.T) {
 			}
 			fmt.Fprint(w, c.body)
 		})
-		a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" + orderID + "/set_state_done/"})
-		if strange := a.Status == 0 && a.Err != nil && strings.Contains(a.Err.Error(), c.want); strange != (c.want != "") || c.want == "" && a.Status != 200 {
+		a := o.Send(context.Background(),
+			apply.Call{Callback: planner.SetStateDone, About: about, URL: base + "marketplace-orders/" +
+				orderID + "/set_state_done/"})
+		if strange := a.Status == 0 && a.Err != nil &&
+			strings.Contains(a.Err.Error(), c.want); strange != (c.want != "") || c.want == "" &&
+			a.Status != 200 {
 			t.Errorf("%s: %+v", c.name, a)
 		}
 	}
 }
 
-// TestNotLeaked: neither a redirect nor a URL from elsewhere takes Waldur's token, or a request, to another host.
+// TestNotLeaked: neither a redirect nor a foreign URL makes the client send Waldur's token, or a
+// request, to another host.
 func TestNotLeaked(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		t.Errorf("%s was called with %q", req.URL, req.Header.Get("Authorization"))
@@ -418,23 +458,32 @@ func TestNotLeaked(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL+req.URL.Path, http.StatusPermanentRedirect)
 	})
 	order := "marketplace-orders/" + orderID + "/"
-	if a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: base + order + "set_state_done/"}); a.Status != 308 || !strings.Contains(a.Detail, "redirects are not followed") {
+	if a := o.Send(context.Background(),
+		apply.Call{Callback: planner.SetStateDone, About: about, URL: base + order +
+			"set_state_done/"}); a.Status != 308 ||
+		!strings.Contains(a.Detail, "redirects are not followed") {
 		t.Errorf("%+v", a)
 	}
-	if _, err := o.Get(context.Background(), base+order); err == nil || !strings.Contains(err.Error(), "308") {
+	if _, err := o.Get(context.Background(), base+order); err == nil ||
+		!strings.Contains(err.Error(), "308") {
 		t.Error(err)
 	}
-	for _, target := range []string{elsewhere.URL + "/api/" + order, strings.TrimSuffix(base, "api/") + order, base + order + "?x", base + "../x/", strings.Replace(base, "http", "HTTP", 1) + order} {
-		if _, err := o.Get(context.Background(), target); err == nil || errors.Is(err, apply.ErrUnreachable) {
+	for _, target := range []string{elsewhere.URL + "/api/" + order, strings.TrimSuffix(base, "api/") +
+		order, base + order + "?x", base + "../x/", strings.Replace(base, "http", "HTTP", 1) + order} {
+		if _, err := o.Get(context.Background(), target); err == nil ||
+			errors.Is(err, apply.ErrUnreachable) {
 			t.Errorf("%s: %v", target, err)
 		}
-		if a := o.Send(context.Background(), apply.Call{Callback: planner.SetStateDone, About: about, URL: target}); !errors.Is(a.Err, apply.ErrNotOwn) || a.Status != 0 {
+		if a := o.Send(context.Background(),
+			apply.Call{Callback: planner.SetStateDone, About: about,
+				URL: target}); !errors.Is(a.Err, apply.ErrNotOwn) || a.Status != 0 {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}
 }
 
-// TestResource: what Waldur says of a resource is used only if it is about that resource; anything else is an error.
+// TestResource: Waldur's answer about a resource is used only if it is about the right resource.
+// Otherwise it is an error.
 func TestResource(t *testing.T) {
 	const id, other = "7b57adb7-cf92-5268-b77e-c465daf57379", "df3fe966-e159-5e1e-a2a8-1badfa04994a"
 	for _, c := range []struct {
@@ -443,7 +492,8 @@ func TestResource(t *testing.T) {
 		want       string
 		is         error
 	}{
-		{"whole", `{"uuid":"` + strings.ReplaceAll(id, "-", "") + `","backend_id":"/a/b","options":{"hard_quota_space":5}}`, 200, `/a/b map[hard_quota_space:5]`, nil},
+		{"whole", `{"uuid":"` + strings.ReplaceAll(id, "-", "") +
+			`","backend_id":"/a/b","options":{"hard_quota_space":5}}`, 200, `/a/b map[hard_quota_space:5]`, nil},
 		{"no options", `{"uuid":"` + id + `","backend_id":"","options":null}`, 200, ` map[]`, nil},
 		{"another one", `{"uuid":"` + other + `","backend_id":"x"}`, 200, "", nil},
 		{"without a backend id", `{"uuid":"` + id + `"}`, 200, "", nil},
@@ -464,7 +514,8 @@ func TestResource(t *testing.T) {
 			options[name] = string(value)
 		}
 		got := fmt.Sprintf("%s %v", r.BackendID, options)
-		if (err == nil) != (c.want != "") || err == nil && got != c.want || c.is != nil && !errors.Is(err, c.is) {
+		if (err == nil) != (c.want != "") || err == nil && got != c.want || c.is != nil &&
+			!errors.Is(err, c.is) {
 			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
 	}

@@ -12,16 +12,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// bySystem is a proxy with items on three systems that it knows by these names; one of them has no block in the configuration.
+// bySystem is a proxy with items on three systems, which it knows by these names. One of them is
+// not in the configuration.
 type bySystem struct {
-	// items is how many items each system has, by the proxy's name for it.
+	// items is the number of items of each system, by the proxy's name for it.
 	items map[string]int
-	// deaf proxies ignore the filter, liars say that they heed it.
+	// A deaf proxy ignores the filter. A liar says that it uses it.
 	deaf, liar bool
-	// fail is the status of the answers for one system, and times how often.
+	// fail is the status of the answers for one system, and times is how often.
 	fail  string
 	times int
-	// changes makes another item of each system after so many requests.
+	// changes adds another item to each system after so many requests.
 	changes int
 	asked   int
 }
@@ -50,7 +51,8 @@ func (b *bySystem) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for i, name := range systemOrder {
 		for n := range b.items[name] {
 			if system == "" || system == name || b.deaf {
-				texts = append(texts, strings.Replace(numbered(i*100_000+n), `{"key":"capstor"}`, `{"key":"slug-`+name+`"}`, 1))
+				texts = append(texts, strings.Replace(numbered(i*100_000+n), `{"key":"capstor"}`,
+					`{"key":"slug-`+name+`"}`, 1))
 			}
 		}
 	}
@@ -63,7 +65,8 @@ func (b *bySystem) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		strings.Join(texts[from:min(from+size, total)], ","), page, size, total, echo)
 }
 
-// TestListBySystem: a long listing is read by system where that gives everything, and whole where it does not; it is never a part.
+// TestListBySystem: a long listing is read by system if that gives everything, and as a whole
+// otherwise. It is never only a part.
 func TestListBySystem(t *testing.T) {
 	three := []planner.System{{Name: "capstor"}, {Name: "fast", Slugs: []string{"slug-iopsstor", "iopsstor"}}, {Name: "vast"}}
 	const parts, whole = 1 + 2 + 1 + 1, 3
@@ -73,7 +76,8 @@ func TestListBySystem(t *testing.T) {
 		requests int
 		fails    string
 	}{
-		"by system":              {bySystem{}, three, parts + 2, ""}, // and two names that the proxy does not know
+		// and two names that the proxy does not know
+		"by system":              {bySystem{}, three, parts + 2, ""},
 		"one system":             {bySystem{}, three[:1], whole, ""},
 		"one is not configured":  {bySystem{}, three[:2], whole + 5, ""},
 		"none is known":          {bySystem{}, []planner.System{{Name: "a"}, {Name: "b"}}, whole + 1, ""},
@@ -109,12 +113,14 @@ func TestListBySystem(t *testing.T) {
 	}
 }
 
-// TestListBySystemRests: what could not be put together from parts is read whole for a while, and then tried again.
+// TestListBySystemRests: a listing that could not be put together from parts is read as a whole for
+// a while. Then parts are tried again.
 func TestListBySystemRests(t *testing.T) {
 	b := bySystem{items: map[string]int{"capstor": 800, "iopsstor": 400, "vast": 300}}
 	r := newRig(t, time.Minute, b.ServeHTTP)
 	options := &r.source.(*proxy).options
-	options.Systems, options.Memory = []planner.System{{Name: "capstor"}, {Name: "iopsstor"}}, &Memory{}
+	options.Systems, options.Memory = []planner.System{{Name: "capstor"},
+		{Name: "iopsstor"}}, &Memory{}
 	narrowed := 0
 	for range restAfterParts + 2 {
 		before := len(r.requests)
@@ -130,12 +136,13 @@ func TestListBySystemRests(t *testing.T) {
 	}
 }
 
-// TestNarrowedUnasked: a whole listing that the proxy says is that of one system is no whole listing.
+// TestNarrowedUnasked: a listing that the proxy calls that of one system is not the whole listing.
 func TestNarrowedUnasked(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"status":"success","resources":[%s],"pagination":{"current":1,"limit":500,"total":1},"filters_applied":{"storage_system":"vast"}}`, goodItem)
 	})
-	if items, err := r.source.List(context.Background(), nil); err == nil || len(items) > 0 || !strings.Contains(err.Error(), "which was not requested") {
+	if items, err := r.source.List(context.Background(), nil); err == nil || len(items) > 0 ||
+		!strings.Contains(err.Error(), "which was not requested") {
 		t.Error(items, err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 
 const testToken = "s3cr3t-bearer-token"
 
-// fakeClock stands still but for its sleeps, which it notes.
+// fakeClock moves only when somebody sleeps, and records the sleeps.
 type fakeClock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -45,7 +45,7 @@ func (c *fakeClock) clock() Clock {
 
 func newFakeClock() *fakeClock { return &fakeClock{now: time.Now()} }
 
-// rig is a proxy that the test plays, and a source that reads it.
+// rig is a simulated proxy and a source that reads it.
 type rig struct {
 	source engine.Source
 	clock  *fakeClock
@@ -66,7 +66,8 @@ func newRig(t *testing.T, timeout time.Duration, play http.HandlerFunc) *rig {
 	}))
 	t.Cleanup(r.server.Close)
 	var err error
-	r.source, err = NewProxy(ProxyOptions{URL: r.server.URL + "/api/storage-resources/", Token: Static(testToken), TokenFrom: "proxy.token",
+	r.source, err = NewProxy(ProxyOptions{URL: r.server.URL + "/api/storage-resources/",
+		Token: Static(testToken), TokenFrom: "proxy.token",
 		Timeout: timeout, Transport: web.NewTransport(nil, nil), Clock: r.clock.clock()})
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func newRig(t *testing.T, timeout time.Duration, play http.HandlerFunc) *rig {
 	return r
 }
 
-// asked are the queries that came in so far.
+// asked returns the queries so far.
 func (r *rig) asked() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +86,7 @@ func (r *rig) list(statuses ...planner.Status) ([]planner.Item, error) {
 	return r.source.List(context.Background(), statuses)
 }
 
-// fails lists, and wants an error that says all of these; it never holds the token.
+// fails expects List to fail with an error that contains all of these texts, and never the token.
 func (r *rig) fails(t *testing.T, says ...string) error {
 	t.Helper()
 	items, err := r.list()
@@ -103,12 +104,12 @@ func (r *rig) fails(t *testing.T, says ...string) error {
 	return err
 }
 
-// numbered is an item of its own for each n.
+// numbered returns a different item for each n.
 func numbered(n int) string {
 	return strings.Replace(goodItem, "6c6e25d8-b7e6", fmt.Sprintf("%08x-b7e6", n), 1)
 }
 
-// servePage writes the page that the query asks for of a listing of total items, which are first, first+1, ….
+// servePage writes the requested page of a listing with total items, which are first, first+1, ….
 func servePage(w http.ResponseWriter, req *http.Request, first, total int) {
 	q := req.URL.Query()
 	page, _ := strconv.Atoi(q.Get("page"))
@@ -148,27 +149,35 @@ func TestListPages(t *testing.T) {
 	if !slices.Equal(r.asked(), want) || r.clock.slept != nil {
 		t.Errorf("requests %v, slept %v", r.asked(), r.clock.slept)
 	}
-	if !strings.HasSuffix(r.source.Name(), "/api/storage-resources/") || strings.Contains(r.source.Name(), "http") {
+	if !strings.HasSuffix(r.source.Name(), "/api/storage-resources/") ||
+		strings.Contains(r.source.Name(), "http") {
 		t.Error(r.source.Name())
 	}
 }
 
 // TestListEmptyAnswer: the real answer of a proxy without resources is a listing.
 func TestListEmptyAnswer(t *testing.T) {
-	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(response(t, "empty.json")) })
+	r := newRig(t, time.Minute, func(w http.ResponseWriter,
+		_ *http.Request) {
+		_, _ = w.Write(response(t, "empty.json"))
+	})
 	if items, err := r.list(); err != nil || len(items) != 0 {
 		t.Errorf("%v, %v", items, err)
 	}
 }
 
-// TestListingChanges: quirk 30. Each race between pages is noticed, the listing read again, and given up after three tries.
+// TestListingChanges: quirk 30. Each change between pages is noticed, and the listing is read
+// again. After three attempts, List gives up.
 func TestListingChanges(t *testing.T) {
 	races := []struct {
 		name string
 		page func(w io.Writer, page int)
 		says string
 	}{
-		{"the total changes", func(w io.Writer, page int) { writePage(w, page, 500, 600+page, span((page-1)*500, 100)) },
+		{"the total changes", func(w io.Writer,
+			page int) {
+			writePage(w, page, 500, 600+page, span((page-1)*500, 100))
+		},
 			"page 2 has total 602 in pages of 500, but page 1 had total 601 in pages of 500"},
 		{"an item is on two pages", func(w io.Writer, page int) {
 			if page == 1 {
@@ -186,7 +195,10 @@ func TestListingChanges(t *testing.T) {
 		}, "599 items on 2 pages, but the total is 600"},
 		{"a short page", func(w io.Writer, page int) { writePage(w, page, 500, 3, span(0, 2)) }, "2 items on 1 pages, but the total is 3"},
 		{"another page", func(w io.Writer, _ int) { writePage(w, 7, 500, 3, span(0, 3)) }, "asked for page 1, got page 7"},
-		{"the page size changes", func(w io.Writer, page int) { writePage(w, page, 500/page, 600, span((page-1)*500, 100)) },
+		{"the page size changes", func(w io.Writer,
+			page int) {
+			writePage(w, page, 500/page, 600, span((page-1)*500, 100))
+		},
 			"page 2 has total 600 in pages of 250, but page 1 had total 600 in pages of 500"},
 	}
 	for _, c := range races {
@@ -204,7 +216,7 @@ func TestListingChanges(t *testing.T) {
 	}
 }
 
-// TestListingSettles: the second try is complete, and nothing of the first is in it.
+// TestListingSettles: the second attempt is complete and contains nothing of the first.
 func TestListingSettles(t *testing.T) {
 	var n int
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, req *http.Request) {
@@ -229,7 +241,8 @@ func TestListStatuses(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, req *http.Request) {
 		_, _ = w.Write(response(t, "status_"+req.URL.Query().Get("status")+".json"))
 	})
-	items, err := r.list(planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving, planner.StatusError)
+	items, err := r.list(planner.StatusPending, planner.StatusUpdating, planner.StatusRemoving,
+		planner.StatusError)
 	if err != nil || len(items) != 12 {
 		t.Errorf("%d items, %v", len(items), err)
 	}
@@ -238,7 +251,8 @@ func TestListStatuses(t *testing.T) {
 	}
 }
 
-// TestListMoved: an item that is in two listings is read again; one that stays in two is named.
+// TestListMoved: if an item is in two listings, they are read again. If it stays in two, the error
+// names it.
 func TestListMoved(t *testing.T) {
 	for _, settles := range []bool{true, false} {
 		var n int
@@ -264,7 +278,7 @@ func TestListMoved(t *testing.T) {
 	}
 }
 
-// TestItemsWithoutAKey are no doubles of each other.
+// TestItemsWithoutAKey: items without a key do not count as duplicates of each other.
 func TestItemsWithoutAKey(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"status":"success","resources":[{},{},3],"pagination":{"current":1,"limit":500,"total":3}}`)
@@ -275,11 +289,12 @@ func TestItemsWithoutAKey(t *testing.T) {
 	}
 }
 
-// TestBackoff: the pauses double, with half of each left to chance.
+// TestBackoff: the pauses double, and half of each is random.
 func TestBackoff(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) })
 	r.fails(t, "502")
-	if want := []time.Duration{1500 * time.Millisecond, 3 * time.Second}; !slices.Equal(r.clock.slept, want) {
+	if want := []time.Duration{1500 * time.Millisecond, 3 * time.Second}; !slices.Equal(r.clock.slept,
+		want) {
 		t.Errorf("slept %v", r.clock.slept)
 	}
 }
@@ -296,7 +311,8 @@ func TestListRetriesAPage(t *testing.T) {
 		servePage(w, req, 0, 501)
 	})
 	items, err := r.list()
-	if err != nil || len(items) != 501 || len(r.asked()) != 3 || !slices.Equal(r.clock.slept, []time.Duration{7 * time.Second}) {
+	if err != nil || len(items) != 501 || len(r.asked()) != 3 ||
+		!slices.Equal(r.clock.slept, []time.Duration{7 * time.Second}) {
 		t.Errorf("%d items, %v, %v, slept %v", len(items), err, r.asked(), r.clock.slept)
 	}
 }
@@ -312,7 +328,8 @@ func TestRetryAfterBeyondTheDeadline(t *testing.T) {
 	}
 }
 
-// TestDeadline: a proxy that hangs, or sends a byte now and then, holds a listing no longer than its timeout.
+// TestDeadline: a proxy that hangs, or sends a byte now and then, blocks a listing no longer than
+// its timeout.
 func TestDeadline(t *testing.T) {
 	release := make(chan struct{})
 	for name, play := range map[string]http.HandlerFunc{
@@ -354,16 +371,19 @@ func TestListCancelled(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	r := newRig(t, time.Minute, func(http.ResponseWriter, *http.Request) {})
 	r.server.Close()
-	err := r.fails(t, "page 1: 127.0.0.1:", "/api/storage-resources/: no answer: ", "connection refused")
+	err := r.fails(t, "page 1: 127.0.0.1:", "/api/storage-resources/: no answer: "+
+		"", "connection refused")
 	if !errors.Is(err, apply.ErrUnreachable) || len(r.clock.slept) != 2 {
 		t.Error(err, r.clock.slept)
 	}
 }
 
 func TestNewProxyRefuses(t *testing.T) {
-	for _, u := range []string{"", "proxy/api/", "ftp://proxy/", "https://u:" + testToken + "@proxy/", "https://proxy/?page=1", "https://proxy/#x", "http://a b/"} {
+	for _, u := range []string{"", "proxy/api/", "ftp://proxy/", "https://u:" + testToken + "@proxy/",
+		"https://proxy/?page=1", "https://proxy/#x", "http://a b/"} {
 		_, err := NewProxy(ProxyOptions{URL: u})
-		if err == nil || !strings.Contains(err.Error(), "proxy.url: ") || strings.Contains(err.Error(), testToken) {
+		if err == nil || !strings.Contains(err.Error(), "proxy.url: ") ||
+			strings.Contains(err.Error(), testToken) {
 			t.Errorf("%q: %v", u, err)
 		}
 	}

@@ -14,7 +14,7 @@ func mini(t *testing.T) []planner.Item {
 	return parse(t, string(response(t, "mini.json"))).Items
 }
 
-// itemAt is the only item of the real listing with this mount path and status.
+// itemAt returns the only item of the real listing with this mount path and status.
 func itemAt(t *testing.T, path string, status planner.Status) planner.Item {
 	t.Helper()
 	var found []planner.Item
@@ -50,23 +50,27 @@ func TestQuirk2DashedIDs(t *testing.T) {
 	}
 }
 
-// TestQuirk5InventedFields: nothing of a user item comes from unixUid or email, whatever they hold.
+// TestQuirk5InventedFields: nothing in a user item comes from unixUid or email, whatever they
+// contain.
 func TestQuirk5InventedFields(t *testing.T) {
 	user := with(t, `"project","targetItem":{"itemId":"x","key":null,"name":"capstor-msclim-store","status":"active","unixGid":30501,"active":true}`,
 		`"user","targetItem":{"key":null,"name":null,"email":["made","up"],"unixUid":"nonsense","unixGid":1,"primaryProject":{"name":"msclim","unixGid":30501}}`)
 	it := only(t, user)
-	if it.Problem != "" || it.GID != 30501 || !it.HasGID || it.Name != "msclim" || it.Target != planner.TargetUser {
+	if it.Problem != "" || it.GID != 30501 || !it.HasGID || it.Name != "msclim" ||
+		it.Target != planner.TargetUser {
 		t.Errorf("%+v", it)
 	}
 }
 
 func TestQuirk6Names(t *testing.T) {
-	want := map[planner.Target]string{planner.TargetTenant: "cscs", planner.TargetCustomer: "mch", planner.TargetProject: "capstor-msclim-store", planner.TargetUser: "msclim"}
+	want := map[planner.Target]string{planner.TargetTenant: "cscs", planner.TargetCustomer: "mch",
+		planner.TargetProject: "capstor-msclim-store", planner.TargetUser: "msclim"}
 	for _, it := range mini(t) {
 		if want[it.Target] == it.Name {
 			delete(want, it.Target)
 		}
-		if it.Target.IsBranch() && (it.HasGID || it.Quotas != nil || it.URLs != nil || it.Status != planner.StatusPending || it.Permission != "775") {
+		if it.Target.IsBranch() && (it.HasGID || it.Quotas != nil || it.URLs != nil ||
+			it.Status != planner.StatusPending || it.Permission != "775") {
 			t.Errorf("node %+v", it)
 		}
 	}
@@ -75,7 +79,8 @@ func TestQuirk6Names(t *testing.T) {
 	}
 }
 
-// TestQuirk7NoGID: an active item whose unixGid is null is read; that it has no group is for the planner to refuse.
+// TestQuirk7NoGID: an active item whose unixGid is null is read. The planner must refuse it because
+// it has no group.
 func TestQuirk7NoGID(t *testing.T) {
 	it := itemAt(t, "/vast/store/cscs/mch/msopr", planner.StatusActive)
 	if it.HasGID || it.GID != 0 || it.Problem != "" || it.Name != "msopr-fixed" {
@@ -89,7 +94,8 @@ func TestQuirk7NoGID(t *testing.T) {
 
 // TestQuirk10NoParent: an item may have none.
 func TestQuirk10NoParent(t *testing.T) {
-	for _, item := range []string{with(t, `"d0622a4a-47a5-5180-8abd-25795d4ec2b0"`, `null`), with(t, `,"parentItemId":"d0622a4a-47a5-5180-8abd-25795d4ec2b0"`, ``)} {
+	for _, item := range []string{with(t, `"d0622a4a-47a5-5180-8abd-25795d4ec2b0"`, `null`),
+		with(t, `,"parentItemId":"d0622a4a-47a5-5180-8abd-25795d4ec2b0"`, ``)} {
 		if it := only(t, item); it.Parent != "" || it.Problem != "" {
 			t.Errorf("%+v", it)
 		}
@@ -97,12 +103,15 @@ func TestQuirk10NoParent(t *testing.T) {
 }
 
 func TestQuirk11PathsAreVerbatim(t *testing.T) {
-	for _, path := range []string{"/", "//", "/../../etc", "relative/path", "/a b/c;rm -rf $HOME/x", "s3://x", "  ", "/a/", "/a/./b/../c", "", "/ä\u202e"} {
-		if it := only(t, with(t, "/capstor/store/cscs/mch/msclim", path)); it.MountPath != path || it.Problem != "" {
+	for _, path := range []string{"/", "//", "/../../etc", "relative/path", "/a b/c;rm -rf $HOME/x",
+		"s3://x", "  ", "/a/", "/a/./b/../c", "", "/ä\u202e"} {
+		if it := only(t, with(t, "/capstor/store/cscs/mch/msclim", path)); it.MountPath != path ||
+			it.Problem != "" {
 			t.Errorf("%q: %+v", path, it)
 		}
 	}
-	if it := only(t, with(t, "/capstor/store/cscs/mch/msclim", `\/a\n\u0000\"\ud83d\ude00\\`)); it.MountPath != "/a\n\x00\"\U0001F600\\" {
+	if it := only(t, with(t, "/capstor/store/cscs/mch/msclim",
+		`\/a\n\u0000\"\ud83d\ude00\\`)); it.MountPath != "/a\n\x00\"\U0001F600\\" {
 		t.Errorf("%q", it.MountPath)
 	}
 }
@@ -116,28 +125,35 @@ func TestQuirk14GIDsAreUnchecked(t *testing.T) {
 }
 
 func TestQuirk15DataTypesAreVerbatim(t *testing.T) {
-	for text, want := range map[string]string{`"Store"`: "Store", `"SCRATCH"`: "SCRATCH", `""`: "", `null`: "", `"backup"`: "backup"} {
-		if it := only(t, with(t, `"storageDataType":{"key":"store"}`, `"storageDataType":{"key":`+text+`}`)); it.Key.DataType != want || it.Problem != "" {
+	for text, want := range map[string]string{`"Store"`: "Store", `"SCRATCH"`: "SCRATCH", `""`: "",
+		`null`: "", `"backup"`: "backup"} {
+		if it := only(t, with(t, `"storageDataType":{"key":"store"}`,
+			`"storageDataType":{"key":`+text+`}`)); it.Key.DataType != want || it.Problem != "" {
 			t.Errorf("%s: %+v", text, it)
 		}
 	}
 }
 
 func TestQuirk16QuotasInAnyOrder(t *testing.T) {
-	it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[{"enforcementType":"hard","unit":"none","quota":7,"type":"inodes"},{"quota":0.1,"type":"space","unit":"tera","enforcementType":"soft","more":[{}]}]`))
+	it := only(t, with(t, `"newQuotas":null`,
+		`"newQuotas":[{"enforcementType":"hard","unit":"none","quota":7,"type":"inodes"},{"quota":0.1,"type":"space","unit":"tera","enforcementType":"soft","more":[{}]}]`))
 	q := it.NewQuotas
-	if it.Problem != "" || q == nil || q[planner.InodesHard].String() != "7" || q[planner.SpaceSoft].String() != "0.1" || q[planner.SpaceHard].Given() || q[planner.InodesSoft].Given() {
+	if it.Problem != "" || q == nil || q[planner.InodesHard].String() != "7" ||
+		q[planner.SpaceSoft].String() != "0.1" || q[planner.SpaceHard].Given() ||
+		q[planner.InodesSoft].Given() {
 		t.Errorf("%+v, %+v", it, q)
 	}
 }
 
-// TestQuirk17NullQuotas: null is "not managed" or unknown, and differs from an empty list only in that.
+// TestQuirk17NullQuotas: null is "not managed" or unknown, and differs from an empty list only in
+// that.
 func TestQuirk17NullQuotas(t *testing.T) {
 	it := only(t, strings.Replace(goodItem, `"quotas":[`, `"quotas":null,"was":[`, 1))
 	if it.Quotas != nil || it.NewQuotas != nil || it.Problem != "" {
 		t.Errorf("%+v", it)
 	}
-	if it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[]`)); it.NewQuotas == nil || it.NewQuotas[planner.SpaceHard].Given() {
+	if it := only(t, with(t, `"newQuotas":null`, `"newQuotas":[]`)); it.NewQuotas == nil ||
+		it.NewQuotas[planner.SpaceHard].Given() {
 		t.Errorf("%+v", it)
 	}
 }
@@ -152,7 +168,9 @@ func TestQuirk18Zero(t *testing.T) {
 // TestQuirk19SoftAboveHard is passed on for the planner to refuse.
 func TestQuirk19SoftAboveHard(t *testing.T) {
 	it := itemAt(t, "/vast/scratch/cscs/mch/msopr", planner.StatusActive)
-	if it.Problem != "" || it.Quotas[planner.SpaceSoft].String() != "20" || it.Quotas[planner.SpaceHard].String() != "10" || it.Quotas[planner.InodesSoft].String() != "9000000" {
+	if it.Problem != "" || it.Quotas[planner.SpaceSoft].String() != "20" ||
+		it.Quotas[planner.SpaceHard].String() != "10" ||
+		it.Quotas[planner.InodesSoft].String() != "9000000" {
 		t.Errorf("%+v", it.Quotas)
 	}
 }
@@ -160,15 +178,19 @@ func TestQuirk19SoftAboveHard(t *testing.T) {
 // TestQuirk20Updates: quotas are the current ones, newQuotas those wanted.
 func TestQuirk20Updates(t *testing.T) {
 	it := itemAt(t, "/capstor/store/cscs/ethz/eth-bio", planner.StatusUpdating)
-	if it.Quotas[planner.SpaceHard].String() != "10" || it.NewQuotas[planner.SpaceHard].String() != "20" || it.NewQuotas[planner.InodesHard].String() != "40000000" {
+	if it.Quotas[planner.SpaceHard].String() != "10" ||
+		it.NewQuotas[planner.SpaceHard].String() != "20" ||
+		it.NewQuotas[planner.InodesHard].String() != "40000000" {
 		t.Errorf("%+v, %+v", it.Quotas, it.NewQuotas)
 	}
 }
 
 // TestQuirk22Fractions: numbers are exact, however they are written.
 func TestQuirk22Fractions(t *testing.T) {
-	for text, want := range map[string]string{"0.001": "0.001", "1e6": "1000000", "1E+6": "1000000", "2.5000": "2.5", "-1": "-1", "0.1": "0.1", "123456789012345678": "123456789012345678"} {
-		if it := only(t, with(t, "150.5", text)); it.Problem != "" || it.Quotas[planner.SpaceHard].String() != want {
+	for text, want := range map[string]string{"0.001": "0.001", "1e6": "1000000", "1E+6": "1000000",
+		"2.5000": "2.5", "-1": "-1", "0.1": "0.1", "123456789012345678": "123456789012345678"} {
+		if it := only(t, with(t, "150.5", text)); it.Problem != "" ||
+			it.Quotas[planner.SpaceHard].String() != want {
 			t.Errorf("%s: %s %s", text, it.Quotas[planner.SpaceHard], it.Problem)
 		}
 	}
@@ -182,15 +204,19 @@ func TestQuirk23Permissions(t *testing.T) {
 	}
 }
 
-// TestQuirk24URLs: which URLs there are tells what may be done; each real combination is read.
+// TestQuirk24URLs: the URLs of an item say what may be done. Each real combination is read.
 func TestQuirk24URLs(t *testing.T) {
 	for _, c := range []struct {
 		path   string
 		status planner.Status
 		want   []planner.Callback
 	}{
-		{"/capstor/archive/cscs/ethz/eth-astro", planner.StatusPending, []planner.Callback{planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID, planner.UpdateOptions, planner.SetStateOK}},
-		{"/vast/users/cscs/ethz/eth-bio", planner.StatusPending, []planner.Callback{planner.SetStateDone, planner.SetStateErred, planner.SetBackendID, planner.SetStateOK}},
+		{"/capstor/archive/cscs/ethz/eth-astro", planner.StatusPending,
+			[]planner.Callback{planner.Approve, planner.Reject, planner.SetStateDone, planner.SetBackendID,
+				planner.UpdateOptions, planner.SetStateOK}},
+		{"/vast/users/cscs/ethz/eth-bio", planner.StatusPending,
+			[]planner.Callback{planner.SetStateDone, planner.SetStateErred, planner.SetBackendID,
+				planner.SetStateOK}},
 		{"/capstor/store/cscs/mch/msopr", planner.StatusActive, []planner.Callback{planner.SetBackendID}},
 		{"/capstor/store/cscs/mch/msclim", planner.StatusActive, nil},
 	} {
@@ -204,21 +230,25 @@ func TestQuirk24URLs(t *testing.T) {
 			}
 		}
 	}
-	if it := only(t, with(t, `"oldQuotas":null`, `"set_state_done_url":null`)); it.URLs != nil || it.Problem != "" {
+	if it := only(t, with(t, `"oldQuotas":null`, `"set_state_done_url":null`)); it.URLs != nil ||
+		it.Problem != "" {
 		t.Errorf("%+v", it)
 	}
 }
 
 // TestQuirk27UnknownMembers are skipped, in the page and in items.
 func TestQuirk27UnknownMembers(t *testing.T) {
-	item := with(t, `"oldQuotas":null`, `"oldQuotas":"never read","x":{"y":[1,-2.5e-3,true,false,null,"\u00e4",{},[]]}`)
-	text := strings.Replace(pageOf(item), `"status"`, `"version":"dev","filters_applied":{"state":"OK"},"x":[[]],"status"`, 1)
+	item := with(t, `"oldQuotas":null`,
+		`"oldQuotas":"never read","x":{"y":[1,-2.5e-3,true,false,null,"\u00e4",{},[]]}`)
+	text := strings.Replace(pageOf(item), `"status"`,
+		`"version":"dev","filters_applied":{"state":"OK"},"x":[[]],"status"`, 1)
 	if p := parse(t, text); len(p.Items) != 1 || p.Items[0].Problem != "" {
 		t.Errorf("%+v", p)
 	}
 }
 
-// TestQuirk31PageBeyondTheEnd has no items and the whole total: as a page it is well formed, as a listing incomplete.
+// TestQuirk31PageBeyondTheEnd: such a page has no items and the whole total. It is a valid page,
+// but an incomplete listing.
 func TestQuirk31PageBeyondTheEnd(t *testing.T) {
 	p := parse(t, string(response(t, "mini_page_beyond.json")))
 	if len(p.Items) != 0 || p.Total != 41 || p.Current != 99 || p.Limit != 5 || p.Pages() != 9 {
@@ -226,7 +256,8 @@ func TestQuirk31PageBeyondTheEnd(t *testing.T) {
 	}
 }
 
-// TestRealFilters: the real proxy says to which system it narrowed a listing, and says nothing where it did not.
+// TestRealFilters: the real proxy says to which system it restricted a listing, and says nothing if
+// it did not.
 func TestRealFilters(t *testing.T) {
 	for name, want := range map[string]string{"system_vast.json": "vast", "mini.json": "", "status_active.json": "", "data_type_store.json": ""} {
 		if page := parse(t, string(response(t, name))); page.System != want {

@@ -11,14 +11,15 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// FuzzWalk feeds whole files to the walk, which trusts nothing in them.
+// FuzzWalk gives whole files to the walk, which trusts nothing in them.
 func FuzzWalk(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "seed")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		f.Fatal(err)
 	}
-	e := New(filepath.Dir(path), Options{Buckets: []string{"meta", "records", "history"}, Initial: []kv.Value{
-		{Bucket: "meta", Key: []byte("meta"), Value: bytes.Repeat([]byte("x"), 700)}}})
+	e := New(filepath.Dir(path), Options{Buckets: []string{"meta", "records", "history"},
+		Initial: []kv.Value{
+			{Bucket: "meta", Key: []byte("meta"), Value: bytes.Repeat([]byte("x"), 700)}}})
 	if err := e.fillEmpty(path); err != nil {
 		f.Fatal(err)
 	}
@@ -43,7 +44,8 @@ func FuzzWalk(f *testing.F) {
 			}
 		}
 		data = data[:len(data)-int(cut)%len(data)]
-		if err := walk(data, func(string, []byte, []byte) error { return nil }); err == nil && len(data) < int(meta.high-1)*meta.pageSize && !mend {
+		if err := walk(data, func(string, []byte, []byte) error { return nil }); err == nil &&
+			len(data) < int(meta.high-1)*meta.pageSize && !mend {
 			t.Error("truncated, but good")
 		}
 	})

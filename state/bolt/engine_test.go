@@ -10,7 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv/kvtest"
 )
 
-// The file's damage, power cuts and locks are tested through the state, whose checksums find them.
+// The tests of package state cover damage to the file, power cuts and locks, because the state's
+// checksums find them.
 func TestEngine(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kvtest.Open {
 		dir := filepath.Join(t.TempDir(), "state")
@@ -18,7 +19,8 @@ func TestEngine(t *testing.T) {
 			verify := func(each func(kv.Visit) error) error {
 				return each(func(string, []byte, []byte) error { return nil })
 			}
-			return bolt.New(dir, bolt.Options{Now: time.Now, Buckets: kvtest.Buckets, Initial: kvtest.Initial, Verify: verify})
+			return bolt.New(dir, bolt.Options{Now: time.Now, Buckets: kvtest.Buckets,
+				Initial: kvtest.Initial, Verify: verify})
 		}
 	})
 }

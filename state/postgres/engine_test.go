@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/postgres/pgtest"
 )
 
-// open is an engine on a state of a database.
+// open returns an engine on a state in a database.
 func open(t testing.TB, url, name string) *Engine {
 	t.Helper()
 	e, err := New(Options{URL: url, Name: name, Initial: kvtest.Initial, Timeout: 2 * time.Second})
@@ -57,7 +57,7 @@ func TestEngine(t *testing.T) {
 	})
 }
 
-// States in one database have nothing to do with each other.
+// States in one database are independent of each other.
 func TestTwoStates(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
@@ -76,13 +76,15 @@ func TestTwoStates(t *testing.T) {
 	}
 }
 
-// lose cuts the connections of an engine from the server's side.
+// lose cuts an engine's connections on the server's side.
 func lose(t testing.TB, s *pgtest.Server) {
-	s.SQL(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cscs-sync'")
+	s.SQL(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "+
+		"application_name = 'cscs-sync'")
 }
 
-// TestACommitThatIsNotAnswered: a commit that the server made, and one that it did not, look the same to who has lost the
-// connection. The first is found, and the second is an error that says that nothing was written.
+// TestACommitThatIsNotAnswered: if the connection is lost, a commit that the server made and one
+// that it did not make look the same. The first is found. The second is an error that says that
+// nothing was written.
 func TestACommitThatIsNotAnswered(t *testing.T) {
 	s := pgtest.Start(t)
 	e := open(t, s.Database(t, "waldur"), "alps")
@@ -91,14 +93,15 @@ func TestACommitThatIsNotAnswered(t *testing.T) {
 	}
 	e.beforeCommit = func() { lose(t, s) }
 	err := put(e, "k", "2")
-	if err == nil || !strings.Contains(err.Error(), "the state is unchanged") && !strings.Contains(err.Error(), "nothing was written") {
+	if err == nil || !strings.Contains(err.Error(), "the state is unchanged") &&
+		!strings.Contains(err.Error(), "nothing was written") {
 		t.Errorf("lost before the commit: %v", err)
 	}
 	e.beforeCommit = func() {}
 	if got := get(t, e, "k"); got != "1" {
 		t.Errorf("lost before the commit, and the value is %q", got)
 	}
-	// The answer is lost on its way: the commit itself is made on another connection's behalf, as it were.
+	// The answer is lost on its way: the commit itself is made on another connection.
 	if err := put(e, "k", "3"); err != nil {
 		t.Fatal(err)
 	}
@@ -106,13 +109,14 @@ func TestACommitThatIsNotAnswered(t *testing.T) {
 	if err := e.lookUp(id, errors.New("connection reset")); err != nil {
 		t.Errorf("a batch that was written is not found: %v", err)
 	}
-	if err := e.lookUp("0123", errors.New("connection reset")); err == nil || !strings.Contains(err.Error(), "nothing was written") {
+	if err := e.lookUp("0123", errors.New("connection reset")); err == nil ||
+		!strings.Contains(err.Error(), "nothing was written") {
 		t.Errorf("a batch that was not written: %v", err)
 	}
 }
 
-// TestALookUpWaitsForTheOldTransaction: a batch may be written after its connection was lost, as long as its transaction is
-// open on the server. Who looks for it waits for that.
+// TestALookUpWaitsForTheOldTransaction: a batch may be written after its connection was lost, as
+// long as its transaction is open on the server. The look-up waits for the transaction's end.
 func TestALookUpWaitsForTheOldTransaction(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
@@ -144,7 +148,8 @@ func TestALookUpWaitsForTheOldTransaction(t *testing.T) {
 	}
 }
 
-// TestAStoppedNodeHoldsNobodyUp: a node that stops in the middle of a batch loses its lock, and its batch writes nothing.
+// TestAStoppedNodeHoldsNobodyUp: a node that stops in the middle of a batch loses its lock, and its
+// batch writes nothing.
 func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
@@ -171,11 +176,12 @@ func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestErrorsSayWhatToDo meets the errors that people will meet.
+// TestErrorsSayWhatToDo causes the errors that people will meet.
 func TestErrorsSayWhatToDo(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
-	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN PASSWORD 'geheim'; REVOKE CREATE ON DATABASE waldur FROM PUBLIC")
+	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN PASSWORD 'geheim'; REVOKE CREATE ON DATABASE waldur "+
+		"FROM PUBLIC")
 	tests := map[string]struct{ url, want string }{
 		"no server":   {"postgres://u:geheim@127.0.0.1:1/waldur", "cannot be reached"},
 		"no socket":   {"postgres://u:geheim@/waldur?host=/nonexistent", "cannot be reached"},
@@ -186,7 +192,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 	for name, c := range tests {
 		err := put(open(t, c.url, "alps"), "k", "v")
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "alps") {
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "alps") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "geheim") {
@@ -207,7 +214,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Errorf("a server that has died: %v", err)
 	}
 	s.Launch(t)
-	s.SQL(t, "waldur", "BEGIN READ WRITE; ALTER DATABASE waldur SET default_transaction_read_only = off; COMMIT")
+	s.SQL(t, "waldur", "BEGIN READ WRITE; ALTER DATABASE waldur SET default_transaction_read_only = "+
+		"off; COMMIT")
 	if err := put(e, "k", "3"); err != nil {
 		t.Errorf("the server is back: %v", err)
 	}
@@ -216,7 +224,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	s := pgtest.Start(t)
 	s.Database(t, "waldur")
-	s.SQL(t, "waldur", "CREATE ROLE sync LOGIN PASSWORD 'right'; GRANT CREATE ON DATABASE waldur TO sync")
+	s.SQL(t, "waldur", "CREATE ROLE sync LOGIN PASSWORD 'right'; GRANT CREATE ON DATABASE waldur TO "+
+		"sync")
 	hba := s.Folder + "/data/pg_hba.conf"
 	rules := "local all postgres trust\nlocal all all scram-sha-256\n"
 	if err := os.WriteFile(hba, []byte(rules), 0o600); err != nil {
@@ -227,7 +236,8 @@ func TestWrongPassword(t *testing.T) {
 		return strings.Replace(s.URL("sync", "waldur"), "sync@", "sync:"+password+"@", 1)
 	}
 	err := put(open(t, with("wrongword"), "alps"), "k", "v")
-	if err == nil || !strings.Contains(err.Error(), "refuses the user or the password") || strings.Contains(err.Error(), "wrongword") {
+	if err == nil || !strings.Contains(err.Error(), "refuses the user or the password") ||
+		strings.Contains(err.Error(), "wrongword") {
 		t.Errorf("%v", err)
 	}
 	if err := put(open(t, with("right"), "alps"), "k", "v"); err != nil {
@@ -249,11 +259,13 @@ func TestAStandbyIsReadOnly(t *testing.T) {
 	}
 }
 
-// TestSchemas: a schema of a newer version is refused, whoever asks, and an empty one that an administrator made is used.
+// TestSchemas: a schema of a newer version is refused, whoever asks. An empty schema that an
+// administrator created is used.
 func TestSchemas(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
-	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN; REVOKE CREATE ON DATABASE waldur FROM PUBLIC; CREATE SCHEMA cscs_sync AUTHORIZATION poor")
+	s.SQL(t, "waldur", "CREATE ROLE poor LOGIN; REVOKE CREATE ON DATABASE waldur FROM PUBLIC; "+
+		"CREATE SCHEMA cscs_sync AUTHORIZATION poor")
 	e := open(t, s.URL("poor", "waldur"), "alps")
 	if got := get(t, e, "k"); got != "no state" {
 		t.Errorf("an empty schema: %q", got)
@@ -263,7 +275,8 @@ func TestSchemas(t *testing.T) {
 	}
 	s.SQL(t, "waldur", "UPDATE cscs_sync.version SET version = version + 1")
 	newer := open(t, url, "alps")
-	for what, err := range map[string]error{"write": put(newer, "k", "2"), "read": newer.Batch(false, func(kv.Tx) error { return nil })} {
+	for what, err := range map[string]error{"write": put(newer, "k", "2"),
+		"read": newer.Batch(false, func(kv.Tx) error { return nil })} {
 		if !errors.Is(err, kv.ErrNewer) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -309,7 +322,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestDurability: what a fail-over, a crash or a power cut would lose is named.
+// TestDurability: Durability names what a fail-over, a crash or a power cut could lose.
 func TestDurability(t *testing.T) {
 	s := pgtest.Start(t, "fsync = on")
 	url := s.Database(t, "waldur")
@@ -330,7 +343,8 @@ func TestDurability(t *testing.T) {
 	}
 	s.SQL(t, "postgres", "ALTER DATABASE waldur RESET synchronous_commit")
 	s.Standby(t)
-	for deadline := time.Now().Add(20 * time.Second); problem() == "" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); problem() == "" &&
+		time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 	}
 	if got := problem(); !strings.Contains(got, "asynchronous") {
 		t.Errorf("with a standby: %q", got)
@@ -346,8 +360,8 @@ func TestDurability(t *testing.T) {
 	}
 }
 
-// TestAFailOver: the primary dies, and a synchronous standby is promoted. What was confirmed is there, and an engine that names
-// both servers goes on.
+// TestAFailOver: the primary dies, and a synchronous standby is promoted. Everything confirmed is
+// there, and an engine that names both servers continues.
 func TestAFailOver(t *testing.T) {
 	s := pgtest.Start(t, "fsync = on", "synchronous_standby_names = '*'", "synchronous_commit = local")
 	s.Database(t, "waldur")
@@ -365,7 +379,8 @@ func TestAFailOver(t *testing.T) {
 	standby.Promote(t)
 	var got string
 	err := errors.New("not asked yet")
-	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); err != nil &&
+		time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		err = e.Batch(false, func(tx kv.Tx) error {
 			v, err := tx.Get("b", []byte("begun"))
 			got = string(v)
@@ -380,15 +395,17 @@ func TestAFailOver(t *testing.T) {
 	}
 }
 
-// TestCutOffFromTheDatabase: a node that the database does not answer any more stops by its own deadline, before another one
-// sees its lease as over; and it does not go on when the connection is back.
+// TestCutOffFromTheDatabase: a node to which the database no longer answers stops at its own
+// deadline, before another node sees its lease as over. It does not continue when the connection is
+// back.
 func TestCutOffFromTheDatabase(t *testing.T) {
 	s := pgtest.Start(t)
 	s.Database(t, "waldur")
 	s.SQL(t, "waldur", "CREATE ROLE a LOGIN SUPERUSER; CREATE ROLE b LOGIN SUPERUSER")
 	const lasts = 3 * time.Second
 	on := func(node string) *Engine {
-		e, err := New(Options{URL: s.URL(node, "waldur"), Name: "alps", Initial: kvtest.Initial, Lease: lasts})
+		e, err := New(Options{URL: s.URL(node, "waldur"), Name: "alps", Initial: kvtest.Initial,
+			Lease: lasts})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -406,7 +423,8 @@ func TestCutOffFromTheDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.SQL(t, "postgres", "ALTER ROLE a NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'a'")
+	s.SQL(t, "postgres", "ALTER ROLE a NOLOGIN; SELECT pg_terminate_backend(pid) FROM "+
+		"pg_stat_activity WHERE usename = 'a'")
 	cut := time.Now()
 	stopped := false
 	for {
@@ -439,8 +457,8 @@ func TestCutOffFromTheDatabase(t *testing.T) {
 	}
 }
 
-// TestTheServersAnswersAreExplained: each answer that people will meet comes with a way out, and none
-// with the password.
+// TestTheServersAnswersAreExplained: the error for each answer that people will meet says what to
+// do, and none shows the password.
 func TestTheServersAnswersAreExplained(t *testing.T) {
 	e := open(t, "postgres://sync:geheim@db1/waldur", "alps")
 	for code, want := range map[string]string{

@@ -13,7 +13,7 @@ import (
 
 const groupLease = 1500 * time.Millisecond
 
-// inGroup is an engine of a group whose lease is short.
+// inGroup returns an engine of a group whose lease is short.
 func inGroup(t testing.TB, url string) *Engine {
 	t.Helper()
 	e, err := New(Options{URL: url, Name: "alps", Initial: kvtest.Initial, Lease: groupLease})
@@ -28,7 +28,7 @@ func node(name, boot, config string) kv.Member {
 	return kv.Member{Claim: kv.Claim{Node: name, Boot: boot, Who: "root"}, Config: config}
 }
 
-// mayLead asks for the lead, and ends its renewals at the end of the test.
+// mayLead asks for the lead, and expects to get it. It ends the renewals at the end of the test.
 func mayLead(t testing.TB, e *Engine, by kv.Member) kv.Lead {
 	t.Helper()
 	l, err := e.Lead(t.Context(), by)
@@ -38,7 +38,7 @@ func mayLead(t testing.TB, e *Engine, by kv.Member) kv.Lead {
 	return l
 }
 
-// mayNot asks for the lead, and wants to be told why not.
+// mayNot asks for the lead, and expects an error that says why not.
 func mayNot(t testing.TB, e *Engine, by kv.Member, obstacle kv.Obstacle, other string) {
 	t.Helper()
 	l, err := e.Lead(t.Context(), by)
@@ -76,8 +76,8 @@ func TestOneLeads(t *testing.T) {
 	mayLead(t, b, node("b", "2", "x")).Stop()
 }
 
-// TestALeaderThatDies: another node leads once the term of the dead one is over, and not before. When
-// the old leader wakes up, it knows that it does not lead any more.
+// TestALeaderThatDies: another node leads after the dead leader's term is over, and not before.
+// When the old leader wakes up, it knows that it no longer leads.
 func TestALeaderThatDies(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
@@ -103,22 +103,22 @@ func TestALeaderThatDies(t *testing.T) {
 	mayNot(t, a, node("a", "1", "x"), kv.Led, "b")
 }
 
-// TestThePlansOfADeadLeaderAreFreeFirst: a node takes over when it can also continue what has begun,
-// which is when the lease of the dead leader has expired.
+// TestThePlansOfADeadLeaderAreFreeFirst: a node takes over only when it can also continue what has
+// begun, which is when the dead leader's lease has expired.
 func TestThePlansOfADeadLeaderAreFreeFirst(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
 	a, b := inGroup(t, url), inGroup(t, url)
 	mayLead(t, a, node("a", "1", "x")).Stop()
-	s.SQL(t, "waldur", "UPDATE cscs_sync.nodes SET until = now(); UPDATE cscs_sync.states SET node = 'a', "+
-		"boot = '1', who = '', since = now(), until = now() + interval '1 hour'")
+	s.SQL(t, "waldur", "UPDATE cscs_sync.nodes SET until = now(); UPDATE cscs_sync.states SET node "+
+		"= 'a', boot = '1', who = '', since = now(), until = now() + interval '1 hour'")
 	mayNot(t, b, node("b", "2", "x"), kv.Led, "a")
 	s.SQL(t, "waldur", "UPDATE cscs_sync.states SET until = now()")
 	mayLead(t, b, node("b", "2", "x")).Stop()
 }
 
-// TestAnotherConfigurationWaits: while the leader is well, and after it died, until a person says that
-// it is gone. A leader whose configuration is read again stays the leader.
+// TestAnotherConfigurationWaits: the node waits while the leader is alive, and after it died until
+// a person says that it is down. A leader that reloads its configuration stays the leader.
 func TestAnotherConfigurationWaits(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")
@@ -142,7 +142,7 @@ func TestAnotherConfigurationWaits(t *testing.T) {
 	mayLead(t, b, node("b", "2", "y")).Stop()
 }
 
-// TestTwoNodesOfOneName: the second one waits, unless the first one is gone.
+// TestTwoNodesOfOneName: the second node waits, unless the first one is gone.
 func TestTwoNodesOfOneName(t *testing.T) {
 	s := pgtest.Start(t)
 	url := s.Database(t, "waldur")

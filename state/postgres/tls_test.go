@@ -24,14 +24,15 @@ type authority struct {
 	t           testing.TB
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	// file holds its certificate.
+	// file has its certificate.
 	file string
 }
 
 func newAuthority(t testing.TB, name string) *authority {
 	t.Helper()
 	a := &authority{t: t, key: newKey(t), file: filepath.Join(t.TempDir(), "ca.crt")}
-	draft := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true,
+	draft := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		IsCA:      true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true}
 	a.certificate = draft
@@ -52,7 +53,8 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func (a *authority) sign(draft *x509.Certificate, key *ecdsa.PublicKey) (*x509.Certificate, []byte) {
+func (a *authority) sign(draft *x509.Certificate,
+	key *ecdsa.PublicKey) (*x509.Certificate, []byte) {
 	a.t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, draft, a.certificate, key, a.key)
 	if err != nil {
@@ -69,7 +71,8 @@ func (a *authority) sign(draft *x509.Certificate, key *ecdsa.PublicKey) (*x509.C
 func (a *authority) server(address string) (certificate, key []byte) {
 	a.t.Helper()
 	own := newKey(a.t)
-	_, certificate = a.sign(&x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: address},
+	_, certificate = a.sign(&x509.Certificate{SerialNumber: big.NewInt(2),
+		Subject:   pkix.Name{CommonName: address},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.ParseIP(address)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, &own.PublicKey)
 	der, err := x509.MarshalECPrivateKey(own)
@@ -79,14 +82,15 @@ func (a *authority) server(address string) (certificate, key []byte) {
 	return certificate, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 }
 
-// TestTLS: a server is believed only with a certificate by the authority that the URL names, for the
+// TestTLS: a server is trusted only with a certificate by the authority that the URL names, for the
 // address that the URL names.
 func TestTLS(t *testing.T) {
 	s := pgtest.Start(t)
 	s.Database(t, "waldur")
 	ours, others := newAuthority(t, "ours"), newAuthority(t, "another")
 	url := func(port int, a *authority, mode string) string {
-		return fmt.Sprintf("postgres://postgres:geheim@127.0.0.1:%d/waldur?sslmode=%s&sslrootcert=%s", port, mode, a.file)
+		return fmt.Sprintf("postgres://postgres:geheim@127.0.0.1:%d/waldur?sslmode=%s&sslrootcert=%s",
+			port, mode, a.file)
 	}
 	certificate, key := ours.server("127.0.0.1")
 	port := s.ListenTLS(t, certificate, key)

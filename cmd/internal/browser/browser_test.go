@@ -35,8 +35,9 @@ func start(t *testing.T) *Browser {
 	return b
 }
 
-// TestPagesLookRight opens every page at each width, light and dark: nothing scrolls sideways, all text has contrast, links
-// lead somewhere, and nothing is asked for from elsewhere. Hostile names stay text.
+// TestPagesLookRight opens every page at each width, light and dark. Nothing scrolls sideways, all
+// text has contrast, links lead somewhere, and nothing is requested from other places. Hostile
+// names stay text.
 func TestPagesLookRight(t *testing.T) {
 	b := start(t)
 	for name, html := range Samples() {
@@ -79,7 +80,8 @@ func check(t *testing.T, b *Browser, dark bool) {
 // TestLinksLeadToTheirChange follows a link of the dangers to its card.
 func TestLinksLeadToTheirChange(t *testing.T) {
 	b := start(t)
-	if err := b.Open(render.HTML(plantest.Mixed(), render.Options{}), View{Width: 800, Height: 600}); err != nil {
+	if err := b.Open(render.HTML(plantest.Mixed(), render.Options{}),
+		View{Width: 800, Height: 600}); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Click("#dangers a"); err != nil {
@@ -97,7 +99,8 @@ func TestLinksLeadToTheirChange(t *testing.T) {
 	}
 }
 
-// TestPrintsSmall prints plans of a thousand changes: each stays below a megabyte, and names every change.
+// TestPrintsSmall prints plans of a thousand changes: each stays below a megabyte, and names every
+// change.
 func TestPrintsSmall(t *testing.T) {
 	b := start(t)
 	for name, plan := range map[string]func() []byte{

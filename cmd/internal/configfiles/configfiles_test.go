@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/configfiles"
 )
 
-// TestNew: a new configuration is written once, readable for its owner alone, and found again.
+// TestNew: a new configuration is written once, is readable only for its owner, and is found again.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
@@ -43,7 +43,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestNothingIsOverwritten: whatever is in the way stays, a dangling link too, and then nothing is
+// TestNothingIsOverwritten: whatever is in the way stays, even a dangling link, and then nothing is
 // written.
 func TestNothingIsOverwritten(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/help"
 )
 
-// program is a command line with a command and a flag that says much.
+// program is a command line with a command and a flag with a long usage.
 func program(out *strings.Builder) *cobra.Command {
 	nothing := func(*cobra.Command, []string) {}
 	root := &cobra.Command{Use: "prog", Short: "a program", Run: nothing}
@@ -27,7 +27,7 @@ func program(out *strings.Builder) *cobra.Command {
 	return root
 }
 
-// TestHelp: the help has 80 columns, and what was added first stands first.
+// TestHelp: the help has 80 columns, and what was added first comes first.
 func TestHelp(t *testing.T) {
 	var out strings.Builder
 	root := program(&out)
@@ -48,7 +48,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestUnknown: help of a command that is not there is the program's own error.
+// TestUnknown: help for an unknown command is the program's own error.
 func TestUnknown(t *testing.T) {
 	root := program(&strings.Builder{})
 	root.SetArgs([]string{"help", "plan", "x"})
@@ -57,7 +57,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestCompletion: the commands that help explains are completed, with what they do.
+// TestCompletion: the shell completes the commands that help explains, and shows what they do.
 func TestCompletion(t *testing.T) {
 	var out strings.Builder
 	root := program(&out)

@@ -1,4 +1,5 @@
-// Package house holds what reviewers of this project would else have to repeat, as tests over the files that git tracks.
+// Package house tests rules that reviewers of this project would otherwise have to check again and
+// again, on the files that git tracks.
 package house
 
 import (
@@ -14,7 +15,7 @@ import (
 
 const top = "../../.."
 
-// tracked are the files of the project, without those of testdata.
+// tracked returns the files of the project, except for those in testdata.
 func tracked(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.Command("git", "ls-files", "-z")
@@ -39,9 +40,10 @@ func text(t *testing.T, file string) []byte {
 	return b
 }
 
-// A stranger who opens the folder finds the agreed names there, and no others.
+// A stranger who opens the folder finds only the agreed names there.
 func TestTopLevel(t *testing.T) {
-	agreed := []string{"cmd", "planner", "providers", "state", "examples", "docs", "go.mod", "go.sum", "Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
+	agreed := []string{"cmd", "planner", "providers", "state", "examples", "docs", "go.mod", "go.sum",
+		"Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
 	for _, f := range tracked(t) {
 		first, _, _ := strings.Cut(f, "/")
 		if !slices.Contains(agreed, first) && !strings.HasPrefix(first, ".") {
@@ -50,7 +52,7 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
-// No file is a program or holds what was meant to be done later.
+// No file is a program, or contains a note about unfinished work.
 func TestNothingIsLeftOpen(t *testing.T) {
 	later := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 	for _, f := range tracked(t) {

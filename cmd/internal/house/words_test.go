@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// oldWords are words that a reader has to translate. The value is what to write.
+// oldWords are words that are hard to understand. The value is what to write instead.
 var oldWords = map[*regexp.Regexp]string{
 	regexp.MustCompile(`(?i)\banew\b`):                               "again",
 	regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`):                    "fix",
@@ -40,7 +40,8 @@ func oldWord(text string) (found, better string) {
 	return "", ""
 }
 
-// TestMessagesInPlainEnglish looks at all strings of the program, which are its messages, help and pages.
+// TestMessagesInPlainEnglish checks all strings of the program, which are its messages, help and
+// pages.
 func TestMessagesInPlainEnglish(t *testing.T) {
 	n := 0
 	eachGoFile(t, func(set *token.FileSet, file *ast.File) {
@@ -68,7 +69,8 @@ func TestMessagesInPlainEnglish(t *testing.T) {
 	}
 }
 
-// literal is a text in the source, also one that is put together: what is not known of it is an X. It notes its parts.
+// literal returns a text in the source, even if it is a concatenation. Unknown parts become an X.
+// It records the parts.
 func literal(e ast.Expr, parts map[*ast.BasicLit]bool) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -104,8 +106,9 @@ type commented struct {
 	at         token.Pos
 }
 
-// exported are the exported identifiers of a declaration, with the comments that are theirs. A comment of a
-// group of constants or variables stands for all in it, and one at the end of a line for that line.
+// exported are the exported identifiers of a declaration, with the comments that are theirs. A
+// comment of a group of constants or variables stands for all in it, and one at the end of a line
+// for that line.
 func exported(d ast.Decl) (all []commented) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
@@ -139,8 +142,8 @@ func orElse(doc, group *ast.CommentGroup) *ast.CommentGroup {
 	return group
 }
 
-// receiverIsExported reports whether a function is one, or a method of an exported type. Methods that a standard interface
-// explains need no comment.
+// receiverIsExported reports whether a function is one, or a method of an exported type. Methods
+// that a standard interface explains need no comment.
 func receiverIsExported(f *ast.FuncDecl) bool {
 	if f.Recv == nil {
 		return true
@@ -162,31 +165,34 @@ func receiverIsExported(f *ast.FuncDecl) bool {
 }
 
 func beginsWith(comment, name string) bool {
-	return regexp.MustCompile(`^(?:A |An |The |Deprecated: )?` + regexp.QuoteMeta(name) + `\b`).MatchString(comment)
+	return regexp.MustCompile(`^(?:A |An |The |Deprecated: )?` + regexp.QuoteMeta(name) +
+		`\b`).MatchString(comment)
 }
 
-// eachGoFile visits the code of the product, without tests and without what serves tests alone.
+// eachGoFile visits the product's code, without tests and code that is only for tests.
 func eachGoFile(t *testing.T, visit func(*token.FileSet, *ast.File)) {
 	t.Helper()
 	for _, top := range []string{"cmd/cscs-sync", "cmd/internal", "planner", "providers", "state"} {
-		err := filepath.WalkDir(filepath.Join("../../..", top), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		err := filepath.WalkDir(filepath.Join("../../..", top),
+			func(path string, d fs.DirEntry, err error) error {
+				if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+					return err
+				}
+				set := token.NewFileSet()
+				file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+				if err == nil {
+					visit(set, file)
+				}
 				return err
-			}
-			set := token.NewFileSet()
-			file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
-			if err == nil {
-				visit(set, file)
-			}
-			return err
-		})
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// TestDocsInPlainEnglish looks at the README, the changes and all pages: words, and sentences of more than 35 words.
+// TestDocsInPlainEnglish looks at the README, the changes and all pages: words, and sentences of
+// more than 35 words.
 func TestDocsInPlainEnglish(t *testing.T) {
 	pages := []string{"../../../README.md", "../../../CHANGELOG.md"}
 	for _, pattern := range []string{"../../../docs/*.md", "../../../docs/*/*.md"} {
@@ -214,12 +220,13 @@ func TestDocsInPlainEnglish(t *testing.T) {
 
 var (
 	code = regexp.MustCompile("(?ms)^ *```.*?^ *```$|<!--.*?-->")
-	// piece begins what is a paragraph of its own: an item, a heading, a row, an empty line.
+	// piece matches the beginning of what is its own paragraph: an item, a heading, a row, an empty
+	// line.
 	piece = regexp.MustCompile(`(?m)^\s*(?:[-*] |\d+\. |#+ |\|)|\n\s*\n| \| `)
 	end   = regexp.MustCompile(`([.?!:][)"*]*)(?:\s+|$)`)
 )
 
-// sentences are those of a page, without its code.
+// sentences returns the sentences of a page, without its code.
 func sentences(page string) (all []string) {
 	text := code.ReplaceAllString(page, "\n\n")
 	text = regexp.MustCompile("`[^`]*`").ReplaceAllString(text, "CODE")
@@ -233,7 +240,7 @@ func sentences(page string) (all []string) {
 	return all
 }
 
-// TestWordsAreFound: the checks above see what they are for.
+// TestWordsAreFound: the checks above find what they should find.
 func TestWordsAreFound(t *testing.T) {
 	for text, want := range map[string]bool{
 		"it begins anew": true, "Who reads only keeps little": true, "mend it in Waldur": true, "the apply is under way": true,
@@ -244,7 +251,8 @@ func TestWordsAreFound(t *testing.T) {
 			t.Errorf("%q: found %q", text, found)
 		}
 	}
-	if got := sentences("# A\n\nOne two. Three `four. five`.\n\n- six\n- seven\n\n```sh\na b\n```\n"); len(got) != 5 {
+	if got := sentences("# A\n\nOne two. Three `four. five`.\n\n- six\n- seven\n\n```sh\na " +
+		"b\n```\n"); len(got) != 5 {
 		t.Errorf("sentences: %q", got)
 	}
 	if !beginsWith("Plan is what", "Plan") || beginsWith("Planner is", "Plan") || beginsWith("", "Plan") {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The way from nothing to a quota, as the manual shows it, in processes and with the environment of
-// cscs-sync.
+// This is the way from nothing to a quota, as in the manual, with real processes and the
+// environment of cscs-sync.
 func TestManual(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, os.RemoveAll(s.state+".d"))
@@ -74,7 +74,7 @@ func TestControlRefuses(t *testing.T) {
 	}
 }
 
-// The simulation's own failures are no exit codes of lfs.
+// The simulation's own failures have exit codes that lfs does not have.
 func TestBroken(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, os.WriteFile(s.state, []byte(`{"release":"2.15.8","mountz":[]}`), 0o644))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// asLfs makes the test's own program be lfs-sim, so that tests can start real processes.
+// asLfs makes the test binary be lfs-sim, so that tests can start real processes.
 const asLfs = "LFSSIM_TEST_BE_LFS"
 
 func TestMain(m *testing.M) {
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// sandbox is a state with one real mount, and lfs as a symlink beside it.
+// sandbox is a state with one real mount, and lfs as a symlink next to it.
 type sandbox struct {
 	t                 *testing.T
 	mount, state, lfs string
@@ -45,14 +45,14 @@ type result struct {
 	exit           int
 }
 
-// run plays lfs in this process.
+// run simulates lfs in this process.
 func (s *sandbox) run(args ...string) result {
 	var out, errs bytes.Buffer
 	code := Main(append([]string{s.lfs}, args...), func(string) string { return "" }, &out, &errs)
 	return result{out.String(), errs.String(), code}
 }
 
-// ok plays lfs and wants success in silence on stderr.
+// ok simulates lfs, and expects success with nothing on stderr.
 func (s *sandbox) ok(args ...string) string {
 	s.t.Helper()
 	r := s.run(args...)
@@ -62,7 +62,7 @@ func (s *sandbox) ok(args ...string) string {
 	return r.stdout
 }
 
-// process makes lfs a process of its own, with the environment that cscs-sync gives it.
+// process runs lfs as a process, with the environment that cscs-sync gives it.
 func (s *sandbox) process(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.lfs, args...)
 	cmd.Env = []string{"LC_ALL=C", asLfs + "=1"}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// together starts n processes at once and gives their exit codes.
+// together starts n processes at the same time and returns their exit codes.
 func together(n int, command func(i int) *exec.Cmd) []int {
 	codes := make([]int, n)
 	var wg sync.WaitGroup
@@ -93,8 +93,8 @@ func TestHangHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// waitForNoFaults waits until the last fault has struck. It takes no lock: that may be what is
-// wrong.
+// waitForNoFaults waits until the last fault was used. It takes no lock, because the lock may be
+// what is wrong.
 func (s *sandbox) waitForNoFaults() {
 	s.t.Helper()
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -120,8 +120,8 @@ func TestHangEndsAndGoesOn(t *testing.T) {
 	}
 }
 
-// With ten thousand identities a call must be as quick as with one. The least of many runs is
-// compared: others use this machine too.
+// With ten thousand identities a call must be as fast as with one. The fastest of many runs are
+// compared, because others use this machine, too.
 func TestManyIdentities(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, withStore(s.state, func(st *store) error {

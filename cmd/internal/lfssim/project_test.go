@@ -23,7 +23,8 @@ func (s *sandbox) mkdir(elements ...string) string {
 	return path
 }
 
-// What is made in a directory with the flag inherits; what was there before does not.
+// What is created in a directory with the flag inherits the project. What was there before does
+// not.
 func TestInheritance(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	top := s.mkdir("p")
@@ -41,7 +42,7 @@ func TestInheritance(t *testing.T) {
 	s.wantProject(s.mkdir("p", "later"), 8, true)
 }
 
-// A project id stays with a directory that is renamed, and not with its number when that is used
+// A project id stays with a renamed directory, and not with its inode number when that is used
 // again.
 func TestProjectGoesWithTheInode(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
@@ -58,7 +59,7 @@ func TestProjectGoesWithTheInode(t *testing.T) {
 	}
 }
 
-// A link is an inode of its own.
+// A link has its own inode.
 func TestProjectOfALink(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	dir, link := s.mkdir("a"), filepath.Join(s.mount, "link")

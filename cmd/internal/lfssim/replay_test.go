@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// step is one run of a real lfs, see testdata/README.md.
+// step is one run of a real lfs; see testdata/README.md.
 type step struct {
 	N       int      `json:"n"`
 	Version string   `json:"version"`
@@ -43,11 +43,11 @@ func readSteps(t *testing.T) []step {
 	return steps
 }
 
-// start is when the grace times of the transcripts were started.
+// start is the time at which the grace times of the transcripts were started.
 const start = 1_800_000_000
 
-// elapsed: the transcripts don't tell the time. Seconds since start, from the step with this note
-// on; derived from the grace times shown.
+// elapsed has seconds since start, from the step with this note on. The transcripts don't contain
+// the time, so it is derived from the grace times shown.
 func elapsed(version, note string) (seconds int64, ok bool) {
 	switch {
 	case note == "after reset":
@@ -58,7 +58,7 @@ func elapsed(version, note string) (seconds int64, ok bool) {
 	return 0, false
 }
 
-// machine is where a release's transcripts were made.
+// machine is the machine on which a release's transcripts were made.
 type machine struct {
 	t       *testing.T
 	root    string
@@ -104,8 +104,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// between does what happened on the servers, or in the tree, before a step; its note says what
-// that was.
+// between does what happened on the servers, or in the tree, before a step. The step's note says
+// what that was.
 func (m *machine) between(note string) {
 	if name, ok := strings.CutPrefix(note, "state: "); ok {
 		m.use(name)
@@ -158,8 +158,7 @@ func targetsFor(fs Filesystem, note string) Filesystem {
 	return fs
 }
 
-// use puts group 5000, of soft 1 GiB and 2000 inodes and hard 2 GiB and 4000, into one of the
-// states.
+// use puts group 5000 (soft 1 GiB and 2000 inodes, hard 2 GiB and 4000) into one of the states.
 func (m *machine) use(state string) {
 	const gib = 1 << 30
 	uses := map[string][2]uint64{
@@ -186,7 +185,7 @@ func (m *machine) usage(space, inodes uint64) {
 	must(m.t, SetUsage(m.state, "tfs", Group, 5000, space, inodes))
 }
 
-// lfs plays one step.
+// lfs simulates one step.
 func (m *machine) lfs(s step) (stdout, stderr string, exit int) {
 	var out, errs bytes.Buffer
 	p := &program{
@@ -201,8 +200,8 @@ func (m *machine) lfs(s step) (stdout, stderr string, exit int) {
 	return out.String(), errs.String(), exit
 }
 
-// deviations are the steps that are deliberately played otherwise; cmd/lfs-sim/doc.go gives the
-// reasons. The value turns real and played output into what must be the same.
+// deviations are the steps in which the simulation deliberately differs; cmd/lfs-sim/doc.go gives
+// the reasons. The value converts real and simulated output into what must be equal.
 func deviations() map[string]func(string) string {
 	anyOrder := func(out string) string {
 		lines := slices.Sorted(strings.SplitSeq(out, "\n"))

@@ -35,7 +35,7 @@ func TestGraceTime(t *testing.T) {
 	}
 }
 
-// "notify" is so long that the sum runs into the flags: the time reads as expired at once.
+// "notify" is so long that the sum reaches the flags: the time reads as expired immediately.
 func TestNotifyGrace(t *testing.T) {
 	s := newSandbox(t, "2.15.8")
 	must(t, SetUsage(s.state, "tfs", Group, 1000, 2<<30, 0))
@@ -47,7 +47,8 @@ func TestNotifyGrace(t *testing.T) {
 	}
 }
 
-// One limit alone, on an identity that uses the default, makes the default's other limit its own.
+// If only one limit is set on an identity that uses the default, the default's other limit becomes
+// its own.
 func TestPartialSetFreezesTheDefault(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
 	s.ok("setquota", "-G", "-b", "3G", "-B", "4G", s.mount)
@@ -61,7 +62,7 @@ func TestPartialSetFreezesTheDefault(t *testing.T) {
 	}
 }
 
-// A deleted id reads as 0 though there is a default, and is not listed; so measured on a real
+// A deleted id reads as 0 although there is a default, and is not listed, as measured on a real
 // Lustre.
 func TestDelete(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
@@ -99,7 +100,7 @@ func TestFilesystems(t *testing.T) {
 	}
 }
 
-// What a lost OST held is missing from the usage; limits can be set all the same.
+// The part on a lost OST is missing from the usage. Limits can still be set.
 func TestLostOST(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
 	must(t, SetUsage(s.state, "tfs", Group, 1000, 10<<20+5, 1))
@@ -116,7 +117,7 @@ func TestLostOST(t *testing.T) {
 	}
 }
 
-// Faults strike by what they are on, and by id.
+// Faults apply by what they are on, and by id.
 func TestFaults(t *testing.T) {
 	s := newSandbox(t, "2.17.57")
 	s.ok("sim", "fail", "--on", "quota", "--errno", "ETIMEDOUT", "--id", "1000")

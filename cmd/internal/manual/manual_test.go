@@ -2,8 +2,8 @@ package manual
 
 import "testing"
 
-// TestWithoutTables: a page of 80 columns has lists where a document has tables, and no targets of
-// links.
+// TestWithoutTables: a page of 80 columns has lists in place of a document's tables, and no targets
+// of links.
 func TestWithoutTables(t *testing.T) {
 	t.Parallel()
 	const text = "See [this](a.md).\n<!-- a test -->\n\n| Name | Unit | Does |\n|---|---|---|\n" +

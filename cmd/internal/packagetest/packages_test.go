@@ -15,7 +15,7 @@ import (
 
 const folder = "../../../bin/packages"
 
-// file is the one package whose name ends so.
+// file returns the only package whose name has this end.
 func file(t *testing.T, suffix string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(folder, "*"+suffix))
@@ -39,13 +39,15 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// The .deb installs, starts nothing, works, and goes again without leftovers beyond configuration and state.
+// The .deb installs, starts nothing, works, and can be removed. It leaves only configuration and
+// state.
 func TestDebianPackage(t *testing.T) {
 	before := files(t)
 	run(t, "dpkg", "-i", file(t, "_"+runtime.GOARCH+".deb"))
 	t.Cleanup(func() { _ = exec.Command("dpkg", "--purge", "cscs-sync").Run() })
 
-	if out := run(t, "/usr/bin/cscs-sync", "version"); !strings.HasPrefix(out, "cscs-sync ") || !strings.Contains(out, "commit ") {
+	if out := run(t, "/usr/bin/cscs-sync", "version"); !strings.HasPrefix(out, "cscs-sync ") ||
+		!strings.Contains(out, "commit ") {
 		t.Errorf("version: %s", out)
 	}
 	for _, page := range []string{"cscs-sync", "cscs-sync-plan", "cscs-sync-state-list", "cscs-sync.hcl", "cscs-sync-runbook"} {
@@ -72,7 +74,8 @@ func TestDebianPackage(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", path, info, err, mode)
 		}
 	}
-	if out, err := exec.Command("/usr/bin/cscs-sync", "--config", "/etc/cscs-sync", "validate").CombinedOutput(); err == nil {
+	if out, err := exec.Command("/usr/bin/cscs-sync", "--config", "/etc/cscs-sync",
+		"validate").CombinedOutput(); err == nil {
 		t.Errorf("the example is taken for a configuration:\n%s", out)
 	}
 
@@ -98,7 +101,7 @@ func TestDebianPackage(t *testing.T) {
 	}
 }
 
-// files are all files that a package could have brought.
+// files returns all files that a package could have installed.
 func files(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -117,8 +120,8 @@ func files(t *testing.T) map[string]bool {
 	return found
 }
 
-// extractBelow has rpmlint's cpio extract below its own folder: a package that names its files by
-// absolute paths would otherwise be extracted over this machine.
+// extractBelow makes rpmlint's cpio extract below its own folder. Otherwise, a package whose files
+// have absolute paths would be extracted over this machine.
 func extractBelow(t *testing.T) {
 	t.Helper()
 	cpio := strings.TrimSpace(run(t, "which", "cpio"))
@@ -148,7 +151,7 @@ func TestRPM(t *testing.T) {
 	}
 }
 
-// The other architecture's package holds that architecture's program.
+// The package for the other architecture has that architecture's program.
 func TestEachPackageHasItsOwnProgram(t *testing.T) {
 	for arch, machine := range map[string]string{"amd64": "x86-64", "arm64": "aarch64"} {
 		out := run(t, "file", "../../../bin/tree/"+arch+"/usr/bin/cscs-sync")
@@ -158,7 +161,7 @@ func TestEachPackageHasItsOwnProgram(t *testing.T) {
 	}
 }
 
-// Two releases of one commit, built in different folders, are the same bit for bit.
+// Two releases of one commit, built in different folders, are identical.
 func TestReleaseIsReproducible(t *testing.T) {
 	top := strings.TrimSpace(run(t, "git", "rev-parse", "--show-toplevel"))
 	var sums []string
@@ -172,7 +175,8 @@ func TestReleaseIsReproducible(t *testing.T) {
 			t.Fatal(err)
 		}
 		sums = append(sums, string(sum))
-		if out := run(t, filepath.Join(dir, "bin/tree/"+runtime.GOARCH+"/usr/bin/cscs-sync"), "version"); !strings.HasPrefix(out, "cscs-sync 99.0.0\ncommit ") {
+		if out := run(t, filepath.Join(dir, "bin/tree/"+runtime.GOARCH+"/usr/bin/cscs-sync"),
+			"version"); !strings.HasPrefix(out, "cscs-sync 99.0.0\ncommit ") {
 			t.Errorf("version: %s", out)
 		}
 	}
@@ -180,6 +184,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 		t.Errorf("two releases of one commit differ:\n%s\n%s", sums[0], sums[1])
 	}
 	if n := strings.Count(sums[0], "\n"); n != 7 {
-		t.Errorf("%d files in a release, want 2 .deb, 2 .rpm, 2 .tar.gz and the bill of materials:\n%s", n, sums[0])
+		t.Errorf("%d files in a release, want 2 .deb, 2 .rpm, 2 .tar.gz and the bill of materials:\n%s",
+			n, sums[0])
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/pager"
 )
 
-// env is an environment with these variables.
+// env returns an environment with these variables.
 func env(vars map[string]string) pager.Getenv {
 	return func(name string) (string, bool) {
 		v, ok := vars[name]
@@ -19,7 +19,7 @@ func env(vars map[string]string) pager.Getenv {
 	}
 }
 
-// TestCommand: people choose the pager, or none.
+// TestCommand: people can choose the pager, or none.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	for set, want := range map[string][]string{"most -s  $(x)": {"most", "-s", "$(x)"}, "": nil,
@@ -46,7 +46,8 @@ func script(t *testing.T, lines string) []string {
 	return []string{path}
 }
 
-// TestShow: a pager that people leave early is no error, and one that does not run is.
+// TestShow: it is no error if people leave the pager early. It is an error if the pager does not
+// run.
 func TestShow(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("line\n", 100_000)

@@ -20,7 +20,7 @@ func newClockwork(terminal bool) *clockwork {
 	return c
 }
 
-// after moves the clock, draws, and gives what was written since.
+// after moves the clock, draws, and returns what was written since.
 func (c *clockwork) after(d time.Duration) string {
 	c.at = c.at.Add(d)
 	c.draw()
@@ -73,7 +73,7 @@ func TestStatusLine(t *testing.T) {
 	}
 }
 
-// The status line is one line, however narrow the terminal is.
+// The status line is only one line, however narrow the terminal is.
 func TestStatusLineIsCut(t *testing.T) {
 	t.Parallel()
 	c := newClockwork(true)

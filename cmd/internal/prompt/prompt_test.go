@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/prompt"
 )
 
-// TestConfirm: nothing but yes is a yes.
+// TestConfirm: only yes is a yes.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]bool{"yes\n": true, " yes \r\n": true, "yes": true,

@@ -6,10 +6,12 @@ import (
 	"testing"
 )
 
-// Each kind of tests is known to somebody, and each program has a package and names what is left out without it.
+// Each group of tests is known, and each program has a package and names the tests that are skipped
+// without it.
 func TestNeedsAreWhole(t *testing.T) {
 	for _, n := range needs() {
-		if n.program == "" || n.deb == "" || n.tests == "" || !slices.Contains([]string{"test", "kernel", "packages"}, n.kind) {
+		if n.program == "" || n.deb == "" || n.tests == "" ||
+			!slices.Contains([]string{"test", "kernel", "packages"}, n.kind) {
 			t.Errorf("%+v", n)
 		}
 	}

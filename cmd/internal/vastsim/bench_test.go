@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
 )
 
-// BenchmarkList lists 10,000 quotas. Own time is what passes while no request is being answered;
-// the bounds are half a second, and two requests at a time.
+// BenchmarkList lists 10,000 quotas. Own time is the time in which no request is being answered.
+// The bounds are half a second, and two requests at the same time.
 func BenchmarkList(b *testing.B) {
 	sim, err := vastsim.New("")
 	if err != nil {

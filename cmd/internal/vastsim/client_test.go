@@ -35,7 +35,7 @@ func newSite(t *testing.T, with func(*vast.Options)) *site {
 	}
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
-	// The transport of the test server repeats no request whose connection was cut.
+	// The test server's transport does not repeat a request whose connection was cut.
 	o := vast.Options{URL: server.URL + "/api/v5", Token: vastsim.Token, PathPrefix: "/export",
 		Transport: server.Client().Transport}
 	if with != nil {
@@ -68,7 +68,7 @@ func (s *site) set(ctx context.Context, dir string, q planner.Limits) error {
 	return err
 }
 
-// opened is the client of a system that is mounted as vast.
+// opened returns the client of a system that is mounted as vast.
 func (s *site) opened() quota.Client {
 	s.Helper()
 	system := planner.System{Name: "vast", Directory: "vast",
@@ -145,7 +145,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// A lost answer never makes a second quota, whether the creation finished or not.
+// A lost answer never leads to a second quota, whether or not the creation finished.
 func TestLostAnswer(t *testing.T) {
 	for _, tasks := range []int{0, 2} {
 		s := newSite(t, nil)
@@ -175,7 +175,7 @@ func TestTokensAreRenewed(t *testing.T) {
 	}
 }
 
-// permission_denied is final, and no secret that the server repeats is shown.
+// permission_denied is final, and a secret that the server repeats is not shown.
 func TestDenied(t *testing.T) {
 	for _, with := range []func(*vast.Options){nil, byPassword} {
 		s := newSite(t, with)
@@ -199,7 +199,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// A listing is all of it, or an error.
+// A listing is complete, or it is an error.
 func TestPages(t *testing.T) {
 	const n = 2100
 	for name, c := range map[string]struct {
@@ -224,7 +224,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// No limit reads back as no limit, or setting it failed.
+// If there is no limit, no limit is read back; otherwise setting it has failed.
 func TestUnlimitedIsReadBack(t *testing.T) {
 	for _, b := range []vastsim.Behaviour{{ZeroForNull: true}, {DropNull: true}} {
 		s := newSite(t, nil)
@@ -329,7 +329,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// What a server repeats of our token is not shown, neither as a reason.
+// If a server repeats our token, it is not shown, not even as a reason.
 func TestEcho(t *testing.T) {
 	for _, with := range []func(*vast.Options){nil, byPassword} {
 		s := newSite(t, with)
@@ -343,7 +343,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// At most two requests are in flight.
+// At most two requests run at the same time.
 func TestInFlight(t *testing.T) {
 	var running, most atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
 )
 
-// Quotas and usage are there again when the simulator starts again.
+// Quotas and usage are there again after the simulator was restarted.
 func TestFileIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "vast.json")
 	for run := range 2 {
@@ -43,8 +43,8 @@ func TestFileIsKept(t *testing.T) {
 	}
 }
 
-// Certificates are checked against ca_file, and nothing is sent to a server that they do not vouch
-// for.
+// Certificates are checked against ca_file, and nothing is sent to a server with another
+// certificate.
 func TestCAFile(t *testing.T) {
 	sim, err := vastsim.New("")
 	if err != nil {
@@ -75,7 +75,7 @@ func TestCAFile(t *testing.T) {
 	}
 }
 
-// An answer that does not end is an error, and is not kept.
+// An answer that does not end is an error, and is not kept in memory.
 func TestAnswersAreBounded(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -18,8 +18,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/vast"
 )
 
-// The rules of VAST's API that the client keeps, and the tests that hold it to them. Tests without
-// a package are in this one.
+// The rules of VAST's API that the client follows, and the tests for them. Tests without a package
+// are in this one.
 //
 //	a quota belongs to a path of one tenant      TestTenants, TestExactPath
 //	four limits, in bytes and inodes             TestConformance
@@ -47,8 +47,8 @@ import (
 //	lost answers                                 TestConformance (lost answers), TestLostAnswer
 //	the clock of tokens                          TestClock
 
-// Quotas of another tenant on the same path are neither seen nor changed. Without a tenant it is in
-// doubt which one is meant, and nothing is done.
+// Quotas of another tenant on the same path are neither seen nor changed. Without a tenant, it is
+// unclear which one is meant, and nothing is done.
 func TestTenants(t *testing.T) {
 	s := newSite(t, func(o *vast.Options) { o.Tenant = vastsim.Tenant })
 	s.ok(s.set(t.Context(), "/a", hard(5)))
@@ -106,7 +106,7 @@ func TestEveryState(t *testing.T) {
 	}
 }
 
-// proxied is a client whose requests are seen on their way.
+// proxied is a client whose requests can be observed.
 func proxied(t *testing.T, see func(r *http.Request) (answered bool),
 	w func(http.ResponseWriter)) (*vastsim.Server, *vast.Client) {
 	t.Helper()
@@ -131,7 +131,8 @@ func proxied(t *testing.T, see func(r *http.Request) (answered bool),
 	return sim, c
 }
 
-// Requests name the tenant. No request resets a grace period, makes a directory, or moves a quota.
+// Requests name the tenant. No request resets a grace period, creates a directory, or moves a
+// quota.
 func TestWhatIsSent(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
@@ -170,7 +171,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
-// readAgain reads the body of a request and puts it back.
+// readAgain reads the body of a request and restores it.
 func readAgain(t *testing.T, r *http.Request) string {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -232,7 +233,7 @@ func TestRefreshIsRefused(t *testing.T) {
 	}
 }
 
-// A task that VAST no longer knows fails the change; it is never taken for done.
+// If VAST no longer knows a task, the change has failed. It never counts as done.
 func TestTaskIsLost(t *testing.T) {
 	s := newSite(t, nil)
 	s.sim.Behave(vastsim.Behaviour{Tasks: 3})
@@ -243,13 +244,13 @@ func TestTaskIsLost(t *testing.T) {
 		!strings.Contains(err.Error(), "404") {
 		t.Errorf("%v, %v", done, err)
 	}
-	// While the task runs, its quota has no limits: that is no success.
+	// While the task runs, its quota has no limits. That is not a success.
 	if q, found := s.client.Get(t.Context(), "/a"); !found || q.State.Limits == hard(5) {
 		t.Errorf("%+v", q)
 	}
 }
 
-// A server that is busy makes quotas unknown, with its words, and changes nothing.
+// A busy server makes quotas unknown, with the server's message, and changes nothing.
 func TestBusy(t *testing.T) {
 	s := newSite(t, nil)
 	s.ok(s.set(t.Context(), "/a", hard(5)))
@@ -267,7 +268,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// Usage is what VAST reports, however old it is; it is never 0 for what is not reported.
+// Usage is what VAST reports, however old it is. It is never 0 if nothing is reported.
 func TestLateUsage(t *testing.T) {
 	s := newSite(t, nil)
 	s.ok(s.set(t.Context(), "/a", hard(5)))
@@ -313,7 +314,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// An answer that does not come in time is an error, and other requests are not held up.
+// An answer that does not come in time is an error and does not delay other requests.
 func TestTimeout(t *testing.T) {
 	stuck := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

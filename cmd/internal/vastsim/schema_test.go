@@ -15,7 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/vastsim"
 )
 
-// schemaDoc is an excerpt of VAST's OpenAPI description, as far as answers are checked against it.
+// schemaDoc is an excerpt of VAST's OpenAPI description, with what answers are checked against.
 type schemaDoc struct {
 	Paths map[string]map[string]struct {
 		Responses map[string]struct {
@@ -34,7 +34,7 @@ type schema struct {
 	Items      *schema
 }
 
-// undocumented are members that clients meet and the description lacks.
+// undocumented are members that clients get and that the description lacks.
 var undocumented = []string{"async_task"}
 
 func (d *schemaDoc) check(s schema, at string, value any) error {
@@ -95,7 +95,7 @@ func (d *schemaDoc) object(s schema, at string, v map[string]any) error {
 	return nil
 }
 
-// Every answer of a call that is described is as it is described.
+// Every answer of a described call matches its description.
 func TestAnswersFollowTheDescription(t *testing.T) {
 	text, err := os.ReadFile("testdata/quotas-api.json")
 	var d schemaDoc

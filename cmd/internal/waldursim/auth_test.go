@@ -38,15 +38,17 @@ func TestProxyTokenExpired(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := list(t, srv.URL, "")
-	if diff := cmp.Diff(value(t, recorded(t, "auth_401_expired.json")), value(t, got.body)); got.status != 401 || diff != "" {
+	if diff := cmp.Diff(value(t, recorded(t, "auth_401_expired.json")),
+		value(t, got.body)); got.status != 401 || diff != "" {
 		t.Errorf("status %d %s", got.status, diff)
 	}
-	if s.SetToken("proxy", "x", Denied) == nil || s.SetToken("waldur", "x", Valid) == nil || s.SetToken("other", "x", Valid) == nil {
+	if s.SetToken("proxy", "x", Denied) == nil || s.SetToken("waldur", "x", Valid) == nil ||
+		s.SetToken("other", "x", Valid) == nil {
 		t.Error("an account that the service does not have was taken")
 	}
 }
 
-// Tokens of the token endpoint are good until they end, no longer.
+// Tokens of the token endpoint are valid until they expire, and no longer.
 func TestTokenEndpoint(t *testing.T) {
 	now := time.Unix(1795385023, 0)
 	_, srv := start(t, Options{TokenLifetime: time.Minute, Now: func() time.Time { return now }})
@@ -69,11 +71,13 @@ func TestTokenEndpoint(t *testing.T) {
 		t.Errorf("token at its end: %d", status)
 	}
 	basic := url.UserPassword("cscs-sync", "sim-secret")
-	if got := postForm(t, srv.URL, url.Values{"grant_type": {"client_credentials"}}, basic); got.status != 200 {
+	if got := postForm(t, srv.URL, url.Values{"grant_type": {"client_credentials"}},
+		basic); got.status != 200 {
 		t.Errorf("basic: %d %s", got.status, got.body)
 	}
 	form.Set("client_secret", "wrong")
-	if got := postForm(t, srv.URL, form, nil); got.status != 401 || !strings.Contains(string(got.body), `"unauthorized_client"`) {
+	if got := postForm(t, srv.URL, form, nil); got.status != 401 ||
+		!strings.Contains(string(got.body), `"unauthorized_client"`) {
 		t.Errorf("wrong secret: %d %s", got.status, got.body)
 	}
 	form.Set("grant_type", "password")
@@ -99,7 +103,7 @@ func postForm(t *testing.T, base string, form url.Values, user *url.Userinfo) an
 	return do(t, req)
 }
 
-// Waldur takes the token from the query too, and its scheme in any case.
+// Waldur also accepts the token in the query, and its scheme in upper or lower case.
 func TestWaldurTokenPlaces(t *testing.T) {
 	s, srv := start(t, Options{})
 	r, err := s.AddResource(spec(&OrderSpec{}))
@@ -107,12 +111,14 @@ func TestWaldurTokenPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := srv.URL + "/api/marketplace-orders/" + r.Orders[0].UUID + "/"
-	for auth, want := range map[string]int{"token " + DefaultWaldurToken: 200, "Bearer " + DefaultWaldurToken: 401, "Token x": 401} {
+	for auth, want := range map[string]int{"token " + DefaultWaldurToken: 200, "Bearer " +
+		DefaultWaldurToken: 401, "Token x": 401} {
 		if got := send(t, http.MethodGet, path, auth, ""); got.status != want {
 			t.Errorf("%s: %d, want %d", auth, got.status, want)
 		}
 	}
-	if got := send(t, http.MethodGet, path+"?x-auth-token="+DefaultWaldurToken, "", ""); got.status != 200 {
+	if got := send(t, http.MethodGet, path+"?x-auth-token="+DefaultWaldurToken, "",
+		""); got.status != 200 {
 		t.Errorf("query: %d", got.status)
 	}
 	for _, entry := range s.Requests() {

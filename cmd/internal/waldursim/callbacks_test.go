@@ -34,8 +34,8 @@ func (c callback) body() string {
 	return string(c.RequestBody)
 }
 
-// newScene is a server with one resource in the state that a case names. What a
-// case does not need is the same for all.
+// newScene is a server with one resource in the state that a case names. Everything that a case
+// does not need is the same for all.
 func newScene(t *testing.T, c callback) (s *Server, base string) {
 	t.Helper()
 	s, srv := start(t, Options{})
@@ -63,7 +63,8 @@ func newScene(t *testing.T, c callback) (s *Server, base string) {
 	words := append(strings.Fields(c.Case), "", "")
 	switch {
 	case words[1] == "order" && OrderState(strings.TrimSuffix(words[2], ":")).check() == nil:
-		spec.Order.Type, spec.Order.State = OrderType(words[0]), OrderState(strings.TrimSuffix(words[2], ":"))
+		spec.Order.Type, spec.Order.State = OrderType(words[0]), OrderState(strings.TrimSuffix(words[2],
+			":"))
 		if spec.Order.Type == Update {
 			spec.Order.Limits = map[string]any{"storage": 20}
 		}
@@ -74,13 +75,14 @@ func newScene(t *testing.T, c callback) (s *Server, base string) {
 	case c.Case == "set_backend_id same":
 		spec.BackendID = "/capstor/store/x"
 	}
-	if err := s.Load(Scenario{Offerings: []OfferingSpec{o}, Resources: []ResourceSpec{spec}}); err != nil {
+	if err := s.Load(Scenario{Offerings: []OfferingSpec{o},
+		Resources: []ResourceSpec{spec}}); err != nil {
 		t.Fatal(err)
 	}
 	return s, srv.URL
 }
 
-// token gives the case the account it is about.
+// token gives the case the account that it needs.
 func token(t *testing.T, s *Server, name string) string {
 	t.Helper()
 	account := map[string]Account{
@@ -168,8 +170,8 @@ func compareEffect(t *testing.T, c callback, s *Server) {
 	}
 }
 
-// checkLog: the log says of a request that it took effect if it was answered
-// with success, and it never says so of one that left everything as it was.
+// checkLog checks that the log says that a request took effect if it was answered with success, and
+// never if it changed nothing.
 func checkLog(t *testing.T, s *Server, before []ResourceView) {
 	t.Helper()
 	log := s.Requests()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// tell works the control interface, as a demonstration does by curl.
+// tell uses the control interface, like a demonstration does with curl.
 func tell(t *testing.T, method, url, body string, into any) int {
 	t.Helper()
 	got := send(t, method, url, "", body)
@@ -19,7 +19,7 @@ func tell(t *testing.T, method, url, body string, into any) int {
 	return got.status
 }
 
-// A resource's life by control interface and callbacks, from order to archive.
+// This is a resource's life from order to archive, with the control interface and callbacks.
 func TestLifeOfAResource(t *testing.T) {
 	s, srv := start(t, Options{})
 	sim := srv.URL + "/sim"
@@ -31,7 +31,8 @@ func TestLifeOfAResource(t *testing.T) {
 	}
 	act := func(o OrderView, action string) {
 		t.Helper()
-		if got := post(t, srv.URL, "/api/marketplace-orders/"+o.UUID+"/"+action+"/", ""); got.status != 200 {
+		if got := post(t, srv.URL, "/api/marketplace-orders/"+o.UUID+"/"+action+"/",
+			""); got.status != 200 {
 			t.Errorf("%s: %d %s", action, got.status, got.body)
 		}
 	}
@@ -43,14 +44,16 @@ func TestLifeOfAResource(t *testing.T) {
 	if tell(t, "POST", sim+"/resources/"+r.Slug+"/terminate", "", nil) != 400 {
 		t.Error("a second order in progress was taken")
 	}
-	if e := leaf(t, srv.URL); e.Status != "updating" || e.OldQuotas[0].Quota != 3 || e.NewQuotas[0].Quota != 8 {
+	if e := leaf(t, srv.URL); e.Status != "updating" || e.OldQuotas[0].Quota != 3 ||
+		e.NewQuotas[0].Quota != 8 {
 		t.Errorf("%+v", e)
 	}
 	act(o, "approve_by_provider")
 	act(o, "set_state_done")
 	tell(t, "POST", sim+"/resources/"+r.UUID+"/update", `{"options":{"hard_quota_space":9}}`, &o)
 	act(o, "approve_by_provider")
-	if e := leaf(t, srv.URL); e.Status != "active" || e.Quotas[0].Quota != 8 || e.Quotas[1].Quota != 9 || e.NewQuotas != nil {
+	if e := leaf(t, srv.URL); e.Status != "active" || e.Quotas[0].Quota != 8 ||
+		e.Quotas[1].Quota != 9 || e.NewQuotas != nil {
 		t.Errorf("%+v", e)
 	}
 	tell(t, "POST", sim+"/resources/"+r.UUID+"/terminate", `{"state":"pending-consumer"}`, &o)
@@ -82,7 +85,8 @@ func TestControlRefusals(t *testing.T) {
 		method, path, body string
 		want               int
 	}{
-		{"POST", "/resources", `{"offering":"nowhere","customer":"c","project":"p","data_type":"store"}`, 400},
+		{"POST", "/resources", `{"offering":"nowhere","customer":"c","project":"p","data_type":"store"}`,
+			400},
 		{"POST", "/resources", `{"offering":"vast","colour":"red"}`, 400},
 		{"POST", "/resources", `{"offering":"vast","customer":"c","project":"p","data_type":"store","order":{"state":"lost"}}`, 400},
 		{"POST", "/resources", `{} {}`, 400},
@@ -103,7 +107,7 @@ func TestControlRefusals(t *testing.T) {
 	}
 }
 
-// What an administrator does in Waldur is seen in the next listing.
+// What an administrator changes in Waldur is in the next listing.
 func TestChangeResource(t *testing.T) {
 	s, srv := miniServer(t, Options{})
 	before := len(entries(t, srv.URL, "?page_size=500"))
@@ -125,10 +129,11 @@ func TestChangeResource(t *testing.T) {
 	}
 }
 
-// The rest of Waldur's endpoints and refusals, which no recording shows.
+// These are Waldur's other endpoints and refusals, for which there is no recording.
 func TestOtherCallbacks(t *testing.T) {
 	s, srv := start(t, Options{})
-	if err := s.Load(Scenario{Offerings: []OfferingSpec{{Slug: "capstor", OptionOrders: true}}}); err != nil {
+	if err := s.Load(Scenario{Offerings: []OfferingSpec{{Slug: "capstor",
+		OptionOrders: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := s.AddResource(spec(&OrderSpec{State: Done}))
@@ -141,13 +146,19 @@ func TestOtherCallbacks(t *testing.T) {
 		want       int
 		text       string
 	}{
-		{order + "/set_backend_id/", `{"backend_id":"a"}`, 200, `{"status":"Order backend_id has been changed."}`},
-		{order + "/set_backend_id/", `{"backend_id":"a"}`, 200, `{"status":"Order backend_id is not changed."}`},
+		{order + "/set_backend_id/", `{"backend_id":"a"}`, 200,
+			`{"status":"Order backend_id has been changed."}`},
+		{order + "/set_backend_id/", `{"backend_id":"a"}`, 200,
+			`{"status":"Order backend_id is not changed."}`},
 		{res + "/update_options/", `{"options":{"hard_quota_space":11}}`, 200, `"order_uuid"`},
-		{res + "/update_options/", `{"options":{"hard_quota_space":12}}`, 409, `{"detail":"Valid states for operation: OK."}`},
-		{res + "/update_options_direct/", `{"options":null}`, 400, `{"options":["This field may not be null."]}`},
-		{res + "/update_options_direct/", `[1]`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
-		{res + "/update_options_direct/", `x`, 400, `{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}`},
+		{res + "/update_options/", `{"options":{"hard_quota_space":12}}`, 409,
+			`{"detail":"Valid states for operation: OK."}`},
+		{res + "/update_options_direct/", `{"options":null}`, 400,
+			`{"options":["This field may not be null."]}`},
+		{res + "/update_options_direct/", `[1]`, 400,
+			`{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
+		{res + "/update_options_direct/", `x`, 400,
+			`{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}`},
 		{res + "/set_backend_id", `{}`, 404, `{"detail":"Not Found"}`},
 		{res + "/no_such_thing/", ``, 404, `{"detail":"Not Found"}`},
 	} {
@@ -160,7 +171,8 @@ func TestOtherCallbacks(t *testing.T) {
 	if got.status != 405 || got.header.Get("Allow") != "POST, OPTIONS" {
 		t.Errorf("GET of a callback: %d %v", got.status, got.header)
 	}
-	if v, err := s.Resource(r.UUID); err != nil || v.State != Updating || len(v.Orders) != 2 || v.Orders[1].Type != Update {
+	if v, err := s.Resource(r.UUID); err != nil || v.State != Updating || len(v.Orders) != 2 ||
+		v.Orders[1].Type != Update {
 		t.Errorf("%+v %v", v, err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Each fault happens as often as it was asked for, to what matches, and the log
-// tells which requests acted.
+// Each fault happens as often as requested, to the requests that match, and the log says which
+// requests had an effect.
 func TestFaults(t *testing.T) {
 	s, srv := start(t, Options{})
 	r, err := s.AddResource(spec(&OrderSpec{State: Executing}))
@@ -28,12 +28,14 @@ func TestFaults(t *testing.T) {
 		return err
 	}
 
-	inject(Fault{Kind: FaultStatus, Method: "post", Path: "set_state_done", Status: 503, Body: `{"detail":"busy"}`, RetryAfter: "7", Count: 2})
+	inject(Fault{Kind: FaultStatus, Method: "post", Path: "set_state_done", Status: 503,
+		Body: `{"detail":"busy"}`, RetryAfter: "7", Count: 2})
 	inject(Fault{Kind: FaultDrop})
 	inject(Fault{Kind: FaultLost})
 	for range 2 {
 		got := post(t, srv.URL, path, "")
-		if got.status != 503 || got.header.Get("Retry-After") != "7" || string(got.body) != `{"detail":"busy"}` {
+		if got.status != 503 || got.header.Get("Retry-After") != "7" ||
+			string(got.body) != `{"detail":"busy"}` {
 			t.Errorf("status fault: %d %v %s", got.status, got.header, got.body)
 		}
 	}
@@ -52,7 +54,8 @@ func TestFaults(t *testing.T) {
 	if got := post(t, srv.URL, path, ""); got.status != 409 {
 		t.Errorf("afterwards: %d", got.status)
 	}
-	want := []Request{{Status: 503, Fault: FaultStatus}, {Status: 503, Fault: FaultStatus}, {Fault: FaultDrop}, {Fault: FaultLost, TookEffect: true}, {Status: 409}}
+	want := []Request{{Status: 503, Fault: FaultStatus}, {Status: 503, Fault: FaultStatus},
+		{Fault: FaultDrop}, {Fault: FaultLost, TookEffect: true}, {Status: 409}}
 	for i, entry := range s.Requests() {
 		want[i].N, want[i].Method, want[i].Path, want[i].Callback = i+1, "POST", path, true
 		if entry != want[i] {
@@ -63,7 +66,8 @@ func TestFaults(t *testing.T) {
 
 func TestFaultsOfListing(t *testing.T) {
 	s, srv := miniServer(t, Options{})
-	for _, f := range []Fault{{Kind: FaultTruncate, Path: "page=2"}, {Kind: FaultHTML, Path: "page=3"}, {Kind: FaultSlow, Path: "page=4", Delay: Duration(80 * time.Millisecond)}} {
+	for _, f := range []Fault{{Kind: FaultTruncate, Path: "page=2"}, {Kind: FaultHTML, Path: "page=3"},
+		{Kind: FaultSlow, Path: "page=4", Delay: Duration(80 * time.Millisecond)}} {
 		if err := s.Inject(f); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +83,8 @@ func TestFaultsOfListing(t *testing.T) {
 		t.Errorf("page 3: %d %v", got.status, got.header)
 	}
 	began := time.Now()
-	if got := list(t, srv.URL, "?page=4&page_size=5"); got.status != 200 || time.Since(began) < 80*time.Millisecond {
+	if got := list(t, srv.URL, "?page=4&page_size=5"); got.status != 200 ||
+		time.Since(began) < 80*time.Millisecond {
 		t.Errorf("page 4: %d after %s", got.status, time.Since(began))
 	}
 }
@@ -105,7 +110,8 @@ func TestFaultsThatStay(t *testing.T) {
 	}
 }
 
-// TestCancelOnTheWay: the customer is faster than the callback, and a question about the resource shows what it has.
+// TestCancelOnTheWay: the customer is faster than the callback, and a request for the resource
+// shows its state.
 func TestCancelOnTheWay(t *testing.T) {
 	s, server := miniServer(t, Options{})
 	var x ResourceView
@@ -121,14 +127,17 @@ func TestCancelOnTheWay(t *testing.T) {
 	if err := s.Inject(Fault{Kind: FaultCancel, Path: "approve_by_provider"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := post(t, server.URL, "/api/marketplace-orders/"+order+"/approve_by_provider/", ""); got.status != 409 {
+	if got := post(t, server.URL, "/api/marketplace-orders/"+order+"/approve_by_provider/",
+		""); got.status != 409 {
 		t.Errorf("approve: %d", got.status)
 	}
 	if o, err := s.Order(order); err != nil || o.State != Canceled {
 		t.Errorf("the order is %s, %v", o.State, err)
 	}
-	got := send(t, "GET", server.URL+"/api/marketplace-provider-resources/"+x.UUID+"/", "Token "+DefaultWaldurToken, "")
-	if text := string(got.body); got.status != 200 || !strings.Contains(text, `"backend_id":`) || !strings.Contains(text, `"options":`) {
+	got := send(t, "GET", server.URL+"/api/marketplace-provider-resources/"+x.UUID+"/",
+		"Token "+DefaultWaldurToken, "")
+	if text := string(got.body); got.status != 200 || !strings.Contains(text, `"backend_id":`) ||
+		!strings.Contains(text, `"options":`) {
 		t.Errorf("the resource: %d %s", got.status, text)
 	}
 }

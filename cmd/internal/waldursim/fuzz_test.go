@@ -9,16 +9,18 @@ import (
 	"testing"
 )
 
-// Whatever a callback's body is, the answer has one of Waldur's statuses, and
-// one in JSON holds an object.
+// Whatever a callback's body is, the answer has one of Waldur's statuses, and a JSON answer is an
+// object.
 func FuzzCallbackBody(f *testing.F) {
-	for _, body := range []string{``, `{}`, `{oops`, `[1]`, `null`, `{"backend_id":"/x"}`, `{"options":{"hard_quota_space":1e3}}`,
+	for _, body := range []string{``, `{}`, `{oops`, `[1]`, `null`, `{"backend_id":"/x"}`,
+		`{"options":{"hard_quota_space":1e3}}`,
 		`{"attributes":{"new_options":{}}}`, `{"error_message":"","error_traceback":""}`} {
 		for i := range 7 {
 			f.Add(i, body)
 		}
 	}
-	actions := []string{"approve_by_provider", "set_state_erred", "set_state_done", "set_backend_id", "set_backend_id", "update_options_direct", "update_options"}
+	actions := []string{"approve_by_provider", "set_state_erred", "set_state_done", "set_backend_id",
+		"set_backend_id", "update_options_direct", "update_options"}
 	f.Fuzz(func(t *testing.T, i int, body string) {
 		s := New(Options{})
 		r, err := s.AddResource(spec(&OrderSpec{}))
@@ -39,14 +41,15 @@ func FuzzCallbackBody(f *testing.F) {
 		default:
 			t.Errorf("status %d", w.Code)
 		}
-		if w.Header().Get("Content-Type") == "application/json" && json.Unmarshal(w.Body.Bytes(), &map[string]any{}) != nil {
+		if w.Header().Get("Content-Type") == "application/json" &&
+			json.Unmarshal(w.Body.Bytes(), &map[string]any{}) != nil {
 			t.Errorf("body %q", w.Body)
 		}
 	})
 }
 
-// Whatever is asked of the listing, the answer is a page that fits its own
-// pagination, or 422.
+// Whatever a request for the listing asks, the answer is a page that matches its own pagination, or
+// 422.
 func FuzzListingQuery(f *testing.F) {
 	for _, q := range []string{"", "page=2&page_size=5", "page=0", "page=9223372036854775807&page_size=500", "status=active&data_type=store", "storage_system=", "state=%00"} {
 		f.Add(q)
@@ -68,13 +71,14 @@ func FuzzListingQuery(f *testing.F) {
 		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
 			t.Fatalf("%v in %s", err, w.Body)
 		}
-		if w.Code != 422 && (w.Code != 200 || len(page.Resources) > page.Pagination.Limit || len(page.Resources) > page.Pagination.Total) {
+		if w.Code != 422 && (w.Code != 200 || len(page.Resources) > page.Pagination.Limit ||
+			len(page.Resources) > page.Pagination.Total) {
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
 	})
 }
 
-// A scenario is refused or can be listed; it never breaks the server.
+// A scenario is refused or can be listed. It never breaks the server.
 func FuzzScenario(f *testing.F) {
 	f.Add(`{"resources":[{"offering":"vast","customer":"c","project":"p","data_type":"users","limits":{"storage":1},"order":{}}]}`)
 	f.Add(`{"offerings":[{"slug":"x","backend_id_rule":{"regex":"("}}]}`)

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The same numbers give the same listing, on all pages, whatever the server.
+// The same numbers give the same listing on all pages of every server.
 func TestGenerateIsRepeatable(t *testing.T) {
 	read := func() (pages []string) {
 		s, srv := start(t, Options{WaldurURL: "http://w/api"})
@@ -24,8 +24,8 @@ func TestGenerateIsRepeatable(t *testing.T) {
 	}
 }
 
-// What --resources makes is varied, and nothing in it is in the way of a plan: no
-// path twice, and no GID twice on one system.
+// The result of --resources is varied, and nothing in it prevents a plan: no path occurs twice, and
+// no GID occurs twice on one system.
 func TestGenerated(t *testing.T) {
 	s, srv := start(t, Options{})
 	if err := s.Generate(3000, 10); err != nil {
@@ -54,7 +54,7 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// The first page after a change of one resource costs little even in a long listing.
+// The first page after a change of one resource costs little, even in a long listing.
 func BenchmarkPageAfterChange(b *testing.B) {
 	s := New(Options{})
 	if err := s.Generate(100_000, 10); err != nil {

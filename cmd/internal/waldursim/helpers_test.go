@@ -14,7 +14,7 @@ import (
 
 const waldurInResponses = "http://127.0.0.1:8000/api/"
 
-// recorded reads a response of the real proxy.
+// recorded reads a recorded answer of the real proxy.
 func recorded(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "providers", "waldur", "testdata", "responses", name))
@@ -61,7 +61,7 @@ func start(t *testing.T, o Options) (*Server, *httptest.Server) {
 	return s, srv
 }
 
-// answered is what came back over the wire.
+// answered is an answer as it was received.
 type answered struct {
 	status int
 	header http.Header
@@ -100,8 +100,7 @@ func do(t *testing.T, req *http.Request) answered {
 	return a
 }
 
-// roundTrip uses a connection of its own, so that nothing is retried, and
-// follows no redirect.
+// roundTrip uses its own connection, so that nothing is retried. It follows no redirect.
 func roundTrip(req *http.Request) (answered, error) {
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},

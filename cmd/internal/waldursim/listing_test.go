@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every listing that the real proxy gave of the eighteen resources, and every
-// refusal of a query, comes back the same.
+// Every listing of the eighteen resources by the real proxy, and every refusal of a query, is
+// reproduced exactly.
 func TestRecordedListings(t *testing.T) {
 	_, srv := miniServer(t, Options{WaldurURL: waldurInResponses})
 	var index []struct {
@@ -38,7 +38,8 @@ func TestRecordedListings(t *testing.T) {
 				t.Errorf("Allow %q, want %q", got.header.Get("Allow"), allow)
 			}
 			if c.ContentType == nil {
-				if got.header.Get("Content-Type") != "" || len(got.body) != 0 || got.header.Get("Location") != srv.URL+listPath {
+				if got.header.Get("Content-Type") != "" || len(got.body) != 0 ||
+					got.header.Get("Location") != srv.URL+listPath {
 					t.Errorf("redirect: %v %q", got.header, got.body)
 				}
 				return
@@ -56,7 +57,7 @@ func TestRecordedListings(t *testing.T) {
 	}
 }
 
-// The order of keys is the proxy's too, where the proxy has one.
+// The order of keys is the proxy's, too, where the proxy has a fixed one.
 func TestListingText(t *testing.T) {
 	_, srv := miniServer(t, Options{WaldurURL: waldurInResponses})
 	want := strings.TrimSpace(string(recorded(t, "mini_page9.json")))
@@ -67,12 +68,13 @@ func TestListingText(t *testing.T) {
 
 func TestEmptyListing(t *testing.T) {
 	_, srv := start(t, Options{})
-	if diff := cmp.Diff(value(t, recorded(t, "empty.json")), value(t, list(t, srv.URL, "").body)); diff != "" {
+	if diff := cmp.Diff(value(t, recorded(t, "empty.json")),
+		value(t, list(t, srv.URL, "").body)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// One bad resource spoils the listing for all, until it is repaired.
+// One invalid resource breaks the listing for everybody until it is fixed.
 func TestBadResource(t *testing.T) {
 	s, srv := miniServer(t, Options{})
 	id := "6c6e25d8b7e65fbc8dc0b3129954a53f"
@@ -87,7 +89,8 @@ func TestBadResource(t *testing.T) {
 	if got.status != http.StatusInternalServerError {
 		t.Errorf("status %d", got.status)
 	}
-	if diff := cmp.Diff(value(t, recorded(t, "err_500_one_bad_resource.json")), value(t, got.body)); diff != "" {
+	if diff := cmp.Diff(value(t, recorded(t, "err_500_one_bad_resource.json")),
+		value(t, got.body)); diff != "" {
 		t.Error(diff)
 	}
 	good := map[string]any{"storage": 1}

@@ -58,7 +58,8 @@ func spec(order *OrderSpec) ResourceSpec {
 
 // QUIRKS 24: what the proxy shows of each state, and which callbacks.
 func TestStatusAndURLs(t *testing.T) {
-	pending := "approve_by_provider reject_by_provider set_backend_id set_state_done set_state_ok update_resource_options"
+	pending := "approve_by_provider reject_by_provider set_backend_id set_state_done set_state_ok " +
+		"update_resource_options"
 	executing := "set_backend_id set_state_done set_state_erred set_state_ok"
 	for name, c := range map[string]struct {
 		state        ResourceState
@@ -127,8 +128,8 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
-// QUIRKS 9, 10 and 11: a backend id is the path, verbatim, and moves the parents;
-// a customer that the offering does not know has no node.
+// QUIRKS 9, 10 and 11: a backend id is used unchanged as the path, and moves the parents. A
+// customer that the offering does not know has no node.
 func TestBackendIDMovesParents(t *testing.T) {
 	for id, want := range map[string]string{
 		"":                       "/capstor/store/cscs /capstor/store/cscs/mch /capstor/store/cscs/mch/p",
@@ -151,7 +152,8 @@ func TestBackendIDMovesParents(t *testing.T) {
 		}
 	}
 	s, srv := start(t, Options{})
-	sc := Scenario{Customers: []CustomerSpec{{Slug: "mch", Hidden: true}}, Resources: []ResourceSpec{spec(nil)}}
+	sc := Scenario{Customers: []CustomerSpec{{Slug: "mch", Hidden: true}},
+		Resources: []ResourceSpec{spec(nil)}}
 	if err := s.Load(sc); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func TestBackendIDMovesParents(t *testing.T) {
 	}
 }
 
-// QUIRKS 12 and 15: one path twice, and a data type nobody knows.
+// QUIRKS 12 and 15: one path occurs twice, and a data type is unknown.
 func TestSamePathTwice(t *testing.T) {
 	s, srv := start(t, Options{GID: 4711})
 	for _, dt := range []string{"store", "Store"} {
@@ -183,7 +185,8 @@ func TestSamePathTwice(t *testing.T) {
 }
 
 func TestFloat(t *testing.T) {
-	for in, want := range map[float]string{0: "0.0", 10: "10.0", 2.5: "2.5", 199500000: "199500000.0", 1e16: "1e+16", 1e-05: "1e-05"} {
+	for in, want := range map[float]string{0: "0.0", 10: "10.0", 2.5: "2.5", 199500000: "199500000.0",
+		1e16: "1e+16", 1e-05: "1e-05"} {
 		if got := mustJSON(t, in); got != want {
 			t.Errorf("%v: %s, want %s", float64(in), got, want)
 		}

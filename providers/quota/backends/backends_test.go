@@ -14,8 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// TestTraitsOfTheConfiguration: what plans believe of a backend is what its client says. Those of
-// the kernel can be asked on a real filesystem only, which the tests of package linux do.
+// TestTraitsOfTheConfiguration: what plans assume about a backend is what its client says. The
+// kernel's traits can be read only on a real filesystem; the tests of package linux do that.
 func TestTraitsOfTheConfiguration(t *testing.T) {
 	for kind, open := range All() {
 		system := planner.System{Name: "x", Directory: "x", Quota: planner.QuotaSettings{Kind: kind,
@@ -42,8 +42,8 @@ func TestTraitsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// TestOnlyTheRegistryKnowsBackends: nothing but the configuration and the registry decides by a
-// backend's name. All others go by its traits, so that a new backend needs no change elsewhere.
+// TestOnlyTheRegistryKnowsBackends: only the configuration and the registry depend on a backend's
+// name. All other code uses its traits, so that a new backend needs no changes elsewhere.
 func TestOnlyTheRegistryKnowsBackends(t *testing.T) {
 	names := regexp.MustCompile(`\.Quota\.Kind\b|\bQuota(Lustre|Linux|VAST)\b`)
 	allowed := []string{"planner/config/", "planner/settings.go", "providers/quota/systems.go",

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/hang"
 )
 
-// direct makes a call by quotactl_fd(2), whatever it answers.
+// direct makes a call with quotactl_fd(2) and ignores the answer.
 func direct(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.Pointer) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -22,9 +22,9 @@ func direct(dir string, cmd uint32, by planner.QuotaBy, id uint32, data unsafe.P
 		uintptr(id), uintptr(data), 0, 0)
 }
 
-// BenchmarkOwnCost is what reading a quota costs beside its two calls, which are made on the real
-// kernel by quotactl_fd(2): whether quotas are enforced, and the quota. Their answers are made up,
-// because the directory may lie on any filesystem. Both are made bare in turn, so that a busy
+// BenchmarkOwnCost measures what reading a quota costs besides its two calls to the real kernel
+// with quotactl_fd(2): whether quotas are enforced, and the quota. The answers are made up, because
+// the directory may be on any filesystem. The same calls are made bare in turn, so that a busy
 // machine slows both. The bound is 20 µs.
 func BenchmarkOwnCost(b *testing.B) {
 	dir := b.TempDir()

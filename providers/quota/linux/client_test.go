@@ -15,8 +15,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// pretend is a client on a kernel that answers as configured, and notes the blocks that it was
-// sent.
+// pretend returns a client on a simulated kernel that records the blocks that it gets.
 func pretend(answer func(cmd, id uint32, b *block) error) *Client {
 	return &Client{calls: hang.New(time.Minute), call: func(_ string, cmd uint32, _ planner.QuotaBy,
 		id uint32, data unsafe.Pointer) error {
@@ -47,7 +46,7 @@ func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 	}
 }
 
-// A kernel that goes back while it lists would be asked for ever.
+// If the kernel goes back in a list, the client must not continue forever.
 func TestListEnds(t *testing.T) {
 	c := pretend(func(_, _ uint32, b *block) error {
 		b.put64(64, 5<<32) // the id behind the bits of dqb_valid, on a little-endian machine

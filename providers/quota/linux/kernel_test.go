@@ -20,8 +20,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. Each row of
-// the table in doc.go, and of docs/reference/linux.md, is one of them.
+// These tests run in the machine that cmd/internal/kerneltest starts: make test-kernel. They test
+// each row of the table in doc.go and in docs/reference/linux.md.
 
 const mib = 1 << 20
 
@@ -91,7 +91,8 @@ func (s *site) tree(id uint32) string {
 	return dir
 }
 
-// setProject tags a directory with a project id that new entries inherit: struct fsxattr, 28 bytes.
+// setProject gives a directory a project id that new entries inherit, with struct fsxattr of 28
+// bytes.
 func setProject(t *testing.T, dir string, id uint32) {
 	t.Helper()
 	f, err := os.Open(dir)
@@ -108,7 +109,7 @@ func setProject(t *testing.T, dir string, id uint32) {
 	}
 }
 
-// write adds a file of so many bytes that are really there.
+// write adds a file with so many bytes of real data.
 func (s *site) write(dir, name string, size int) error {
 	f, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
@@ -130,7 +131,7 @@ func space(soft, hard planner.Bytes) planner.Limits {
 		planner.InodesHard: planner.Unlimited()}
 }
 
-// What plans believe of the filesystems is what they are.
+// What plans assume about the filesystems is true.
 func TestTraits(t *testing.T) {
 	for _, fs := range filesystems() {
 		want := config.Traits(planner.QuotaLinux, fs)
@@ -232,7 +233,7 @@ func TestUsage(t *testing.T) {
 	})
 }
 
-// The kernel stops who is over the hard limit; root on XFS too, root on ext4 not.
+// The kernel stops a user over the hard limit. On XFS it also stops root, on ext4 it does not.
 func TestRootBeyondTheHardLimit(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
@@ -246,8 +247,8 @@ func TestRootBeyondTheHardLimit(t *testing.T) {
 	})
 }
 
-// A running clock continues if its soft limit stays, whichever filesystem it is; without its
-// time, ext4 starts it again.
+// A running clock continues if its soft limit stays the same, on either filesystem. Without the
+// clock's time, ext4 restarts it.
 func TestGraceClock(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		id := s.id()
@@ -277,7 +278,7 @@ func TestGraceClock(t *testing.T) {
 	})
 }
 
-// A list is what single reads give, from the first to the last id, with nothing of others.
+// A list returns what single reads return, from the first to the last id, and nothing else.
 func TestListEqualsSingleReads(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		const n = 1000
@@ -322,7 +323,7 @@ func TestRenameBetweenProjects(t *testing.T) {
 	}
 }
 
-// The way of kernels before 5.14 sets, reads and lists the same.
+// The call for kernels before 5.14 sets, reads and lists the same.
 func TestByDevice(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		ways := map[string]*Client{"by descriptor": s.client, "by device": {calls: s.client.calls,
@@ -359,7 +360,7 @@ func TestByDevice(t *testing.T) {
 	})
 }
 
-// Where quotas are off, limits are unknown and nothing is set.
+// If quotas are off, limits are unknown and nothing is set.
 func TestQuotasOff(t *testing.T) {
 	for fs, device := range map[string]string{"xfs": "/dev/vda", "ext4": "/dev/vdb"} {
 		dir := "/mnt/" + fs
@@ -386,7 +387,7 @@ func TestQuotasOff(t *testing.T) {
 	}
 }
 
-// BenchmarkGet is the own cost of reading one quota, the system calls included.
+// BenchmarkGet measures the cost of reading one quota, including the system calls.
 func BenchmarkGet(b *testing.B) {
 	for _, fs := range filesystems() {
 		b.Run(fs, func(b *testing.B) {

@@ -8,12 +8,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// What a client costs by itself, beside the calls that it cannot do without: both are made in turn,
-// so that a busy machine slows both. The bounds: 20 µs an identity by ioctl, and by lfs 1.2 times
-// the start of the process.
+// The benchmarks measure what a client costs besides the calls that it cannot avoid. Both are made
+// in turn, so that a busy machine slows both. The bounds are 20 µs per identity by ioctl, and by
+// lfs 1.2 times the start of the process.
 
-// BenchmarkIOCTLOwnCost reads quotas on the real kernel, from a directory that is not on Lustre: it
-// is opened, asked and closed, which is also done bare.
+// BenchmarkIOCTLOwnCost reads quotas on the real kernel, from a directory that is not on Lustre.
+// The directory is opened, queried and closed, and the same is done with bare system calls.
 func BenchmarkIOCTLOwnCost(b *testing.B) {
 	dir, c := b.TempDir(), newIOCTL(0)
 	var bare, whole time.Duration
@@ -28,7 +28,7 @@ func BenchmarkIOCTLOwnCost(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkLFSOwnCost runs the least of programs as lfs.
+// BenchmarkLFSOwnCost runs a minimal program as lfs.
 func BenchmarkLFSOwnCost(b *testing.B) {
 	path, err := exec.LookPath("true")
 	if err != nil {
@@ -54,7 +54,8 @@ func BenchmarkLFSOwnCost(b *testing.B) {
 
 // BenchmarkParse reads one row.
 func BenchmarkParse(b *testing.B) {
-	const out = "/mnt/lustre/capstor0\n                10485760* 9437184 11534336      1w    1234*   1000    2000      1w\ngid 1000 is using default block quota setting\n"
+	const out = "/mnt/lustre/capstor0\n                10485760* 9437184 11534336      1w    1234*  " +
+		" 1000    2000      1w\ngid 1000 is using default block quota setting\n"
 	for b.Loop() {
 		if s := parse("/mnt/lustre/capstor0", out, "", 0, testNow()); s.LimitsWhy != "" {
 			b.Fatal(s.LimitsWhy)

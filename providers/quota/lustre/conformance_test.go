@@ -18,32 +18,33 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// rig is a client on a filesystem of its own, and what happens on its servers.
+// rig is a client on its own filesystem, with control over its servers.
 type rig struct {
 	client client
 	dir    string
-	// via is how the client says it asked. exact reports that usage comes in bytes; saysDefault, that
-	// the default quota is told apart from a quota of one's own; lists, that the release can list.
+	// via is how the client says that it read the quota. exact means that usage is in bytes,
+	// saysDefault that the default quota can be distinguished from an own quota, and lists that the
+	// release can list.
 	via                       string
 	exact, saysDefault, lists bool
 
 	use func(by planner.QuotaBy, id uint32, space planner.Bytes, inodes planner.Inodes)
-	// pass lets time go by; lose takes a server away; fail makes every call meet an errno, 0 none;
-	// covers sets the default quota's hard limit of space.
+	// pass lets time pass. lose stops a server. fail makes every call fail with an errno, or none with
+	// 0. covers sets the default quota's hard limit of space.
 	pass func(time.Duration)
 	lose func()
-	// lost makes the answer to the next change an error, after the change took effect; nil where
-	// that cannot be played.
+	// lost makes the answer to the next change an error, after the change took effect. It is nil if
+	// that cannot be simulated.
 	lost   func()
 	fail   func(unix.Errno)
 	covers func(planner.Bytes)
-	// stored are the limits that the servers keep, without the client: soft and hard in KiB, soft
+	// stored returns the limits on the servers, without using the client: soft and hard in KiB, soft
 	// and hard inodes.
 	stored func(by planner.QuotaBy, id uint32) [4]uint64
 }
 
-// TestConformance holds both clients, and the choice between them, to one set of rules; and the
-// stand-in for lfs, in both releases that it plays, to the same rules as the pretended kernel.
+// TestConformance tests both clients, and the choice between them, against one set of rules. It
+// tests both releases of lfs-sim against the same rules as the simulated kernel.
 func TestConformance(t *testing.T) {
 	for name, make := range everyRig(t) {
 		for rule, holds := range map[string]func(*testing.T, *rig){
@@ -129,7 +130,8 @@ func kindsAreApart(t *testing.T, r *rig) {
 	}
 }
 
-// What was never set is covered by the default; what was set to nothing is not.
+// The default applies to an id whose limits were never set. It does not apply if they were set to
+// unlimited.
 func defaultQuota(t *testing.T, r *rig) {
 	r.covers(5 << 30)
 	got := r.get(t, 30500)
@@ -143,8 +145,8 @@ func defaultQuota(t *testing.T, r *rig) {
 	}
 }
 
-// A running clock continues if its soft limit stays, and starts over when that changes; each kind
-// by itself.
+// A running clock continues if its soft limit stays the same, and starts over if it changes. Space
+// and inodes are independent.
 func clocks(t *testing.T, r *rig) {
 	q := wanted()
 	q[planner.InodesSoft] = planner.LimitOf[planner.Inodes](1000)
@@ -192,7 +194,7 @@ func usageOf(t *testing.T, r *rig) {
 	}
 }
 
-// What a server does not tell is unknown; the rest is not, and limits can be set.
+// If a server does not answer, its part is unknown. The rest is known, and limits can be set.
 func serverAway(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30500, 8<<30, 7)
 	r.lose()
@@ -203,7 +205,7 @@ func serverAway(t *testing.T, r *rig) {
 	}
 }
 
-// Every error has its way out, nothing is known after it, and nothing was set.
+// Every error says what to do. After it nothing is known, and nothing was set.
 func errorsHelp(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
 	stored := r.stored(planner.ByGroup, 30500)
@@ -263,8 +265,7 @@ func refusals(t *testing.T, r *rig) {
 	}
 }
 
-// A list gives what Get gives, of the range and the kind that was asked for; or it says that it
-// can't.
+// A list returns what Get returns, for the requested range and kind, or says that it cannot list.
 func lists(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30501, 8<<30, 7)
 	for _, id := range []uint32{30499, 30500, 30501, 30502} {
@@ -296,7 +297,7 @@ func lists(t *testing.T, r *rig) {
 	}
 }
 
-// ioctlRig is the ioctl, or the choice that falls on it, on a pretended kernel.
+// ioctlRig is the ioctl, or the choice that selects it, on a simulated kernel.
 func ioctlRig(canList bool, client string) *rig {
 	s := newServer()
 	s.lists = canList
@@ -327,7 +328,7 @@ func ioctlRig(canList bool, client string) *rig {
 	return r
 }
 
-// lfsRig is lfs, or the choice that falls on it, with the stand-in that plays a release.
+// lfsRig is lfs, or the choice that selects it, with lfs-sim in a release.
 func lfsRig(t *testing.T, built, release string, auto bool) *rig {
 	root := t.TempDir()
 	mount, s := filepath.Join(root, "capstor"), standIn{t, filepath.Join(root, "lfs")}
@@ -388,7 +389,7 @@ func buildStandIn(t *testing.T) string {
 	return built
 }
 
-// standIn is lfs-sim, called as the configuration would.
+// standIn is lfs-sim, called like in a configuration.
 type standIn struct {
 	t    *testing.T
 	path string

@@ -15,14 +15,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// server stands in for the kernel and the quota master: it keeps limits as Lustre does, with its
-// rule for grace clocks.
+// server simulates the kernel and the quota master. It keeps limits like Lustre, with its rule for
+// grace clocks.
 type server struct {
 	mu      sync.Mutex
 	records map[[2]uint32]*quotactl
-	// fail is answered to every call; hide are valid bits that are left out.
+	// fail is the answer to every call. hide are valid bits that are omitted.
 	fail error
-	// lost is answered to the next change, after it took effect.
+	// lost is the answer to the next change, which takes effect.
 	lost  error
 	hide  uint32
 	calls int
@@ -30,7 +30,8 @@ type server struct {
 	now   uint64
 	// hard is the default quota's hard limit of space, in KiB.
 	hard uint64
-	// lists reports whether it knows ITERQUOTA; marked is what GETALLQUOTA will give, by its mark.
+	// lists reports whether the server knows ITERQUOTA. marked is what GETALLQUOTA will return, by
+	// mark.
 	lists  bool
 	marked map[uint64][]*quotactl
 }
@@ -83,7 +84,7 @@ func (s *server) answer(q *quotactl) error {
 	return nil
 }
 
-// record finds one; reading makes one that uses the default, as on a real server.
+// record returns a record. Like a real server, reading creates one that uses the default.
 func (s *server) record(typ, id uint32) *quotactl {
 	key := [2]uint32{typ, id}
 	r := s.records[key]
@@ -181,7 +182,7 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	}
 }
 
-// A running clock continues if its soft limit stays, and starts over when that changes.
+// A running clock continues if its soft limit stays the same, and starts over if it changes.
 func TestIOCTLKeepsClocks(t *testing.T) {
 	s := newServer()
 	c := s.client()
@@ -257,7 +258,7 @@ func TestIOCTLErrors(t *testing.T) {
 	}
 }
 
-// The real kernel, on a filesystem that is not Lustre.
+// The test uses the real kernel, on a filesystem that is not Lustre.
 func TestIOCTLRealKernel(t *testing.T) {
 	if q := newIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup,
 		5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {

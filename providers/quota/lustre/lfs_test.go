@@ -20,8 +20,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// TestMain lets the test binary play lfs: under that name it does what the file beside it says. The
-// real client gives it no environment to be told by.
+// TestMain lets the test binary simulate lfs. When it has that name, it does what the file next to
+// it says, because the real client passes it no environment.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "lfs" {
 		os.Exit(playLFS())
@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// playLFS writes down how it was called, and answers as the script says: "exit CODE", "hang",
-// "stubborn" (hangs, with a child's hold on its output), then what to print.
+// playLFS records how it was called, and does what the script says: "exit CODE", "hang", "stubborn"
+// (hangs, while a child keeps its output open), and then what to print.
 func playLFS() int {
 	dir := filepath.Dir(os.Args[0])
 	cwd, _ := os.Getwd()
@@ -52,7 +52,7 @@ func playLFS() int {
 	return code
 }
 
-// fakeLFS is an lfs that answers by the script.
+// fakeLFS returns an lfs that does what the script says.
 func fakeLFS(t *testing.T, timeout time.Duration, script string) (*lfsClient, string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -116,8 +116,9 @@ func TestLFSArguments(t *testing.T) {
 	}
 }
 
-// On a Lustre filesystem a clock that is to be kept is never left to lfs: all four limits go by one
-// ioctl, with the end that the servers have, not the one that this node read off the output of lfs.
+// On a Lustre filesystem, lfs never sets limits whose clock must be kept. All four limits are set
+// by one ioctl, with the end that the servers have, not the one that this node read from the output
+// of lfs.
 func TestLFSKeepsClocksByIOCTL(t *testing.T) {
 	l, called := fakeLFS(t, 0, "exit 0\n")
 	s := newServer()
@@ -207,7 +208,7 @@ func TestLFSFailures(t *testing.T) {
 	}
 }
 
-// TestLFSThatOthersMayReplace: an lfs that is no longer trusted is not run, and nothing was set.
+// TestLFSThatOthersMayReplace: an lfs that is no longer trusted is not run, and nothing is set.
 func TestLFSThatOthersMayReplace(t *testing.T) {
 	l, called := fakeLFS(t, 0, "quota\n")
 	asked := ""
@@ -303,8 +304,8 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// TestNamesOfNumbers: lfs takes an id for a name first. What another identity is called is neither
-// read nor set.
+// TestNamesOfNumbers: lfs tries an id as a name first. The quota of another identity with that name
+// is neither read nor set.
 func TestNamesOfNumbers(t *testing.T) {
 	built := buildStandIn(t)
 	for release, by := range map[string][]planner.QuotaBy{"2.15.8": {planner.ByGroup},
@@ -362,7 +363,7 @@ func TestNamesOfNumbers(t *testing.T) {
 	}
 }
 
-// TestOutputIsBounded: whatever writes, and in whatever way io.Copy chooses.
+// TestOutputIsBounded: the output is bounded, whoever writes it and however io.Copy works.
 func TestOutputIsBounded(t *testing.T) {
 	out := &bounded{}
 	cmd := exec.Command("head", "-c", strconv.Itoa(maxOutput+1<<19), "/dev/zero")

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Of a list only those records are believed that are whole, and that are the id's own.
+// Only complete records of a list are believed, and only those of the id itself.
 func TestStates(t *testing.T) {
 	var records []byte
 	add := func(id, valid uint32, clock uint64) {
@@ -33,8 +33,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// The transcripts' lists of all ids, in numbers, are read to what they show; those with names are
-// not taken.
+// Lists of all ids in the transcripts are read correctly if they have numbers, and refused if they
+// have names.
 func TestParseList(t *testing.T) {
 	seen := 0
 	for _, c := range allTranscripts(t) {
@@ -72,7 +72,7 @@ func TestParseList(t *testing.T) {
 	}
 }
 
-// withoutHeader makes of an output what it is with -q.
+// withoutHeader returns an output as it is with -q.
 func withoutHeader(stdout string) string {
 	if rest, ok := strings.CutPrefix(stdout, "Disk"); ok {
 		_, rest, _ = strings.Cut(rest, "\n")

@@ -26,7 +26,7 @@ type transcript struct {
 
 func (c transcript) dir() string { return c.Cmd[len(c.Cmd)-1] }
 
-// transcripts are those real runs that show one id.
+// transcripts returns the real runs that show one id.
 func transcripts(t testing.TB) (all []transcript) {
 	t.Helper()
 	for _, one := range allTranscripts(t) {
@@ -40,7 +40,7 @@ func transcripts(t testing.TB) (all []transcript) {
 	return all
 }
 
-// allTranscripts are the real runs that the stand-in for lfs is tested with too.
+// allTranscripts returns the real runs, which also test lfs-sim.
 func allTranscripts(t testing.TB) (all []transcript) {
 	t.Helper()
 	f, err := os.Open("../../../cmd/internal/lfssim/testdata/transcripts.jsonl")
@@ -59,8 +59,8 @@ func allTranscripts(t testing.TB) (all []transcript) {
 	return all
 }
 
-// hasRow reports whether a call shows all limits of one id as plain numbers: not those for rounded
-// numbers, grace times, defaults, all ids, several pools, one target or some columns.
+// hasRow reports whether a call shows all limits of one id as plain numbers. Calls for rounded
+// numbers, grace times, defaults, all ids, several pools, one target or some columns do not.
 func hasRow(cmd []string) bool {
 	other := []string{"-h", "-t", "-U", "-G", "-P", "-a", "--pool", "--pool=flash", "--delimiter",
 		"--busage", "-b", "-o", "-i", "-I", "--mdt"}
@@ -71,8 +71,8 @@ func hasRow(cmd []string) bool {
 		(slices.Contains(cmd, "-g") || slices.Contains(cmd, "-p"))
 }
 
-// shown reads the eight words behind the path, without any of the parser's care; nil where all is
-// unknown.
+// shown reads the eight words after the path, without any of the parser's checks. It returns nil if
+// everything is unknown.
 func shown(c transcript) []string {
 	words := strings.Fields(c.Stdout)
 	at := slices.Index(words, c.dir())
@@ -167,9 +167,11 @@ func TestParseOtherShapes(t *testing.T) {
 			"\t/mnt/a\t4\t51200\t61440\t-\t1\t1000\t1200\t-\r\n", true},
 		"no newline at the end": {"/mnt/a", "/mnt/a 4 51200 61440 - 1 1000 1200 -", true},
 		"wide columns": {"/mnt/a",
-			"                         /mnt/a          4*       51200       61440          -          1*       1000       1200          -     \n", true},
+			"                         /mnt/a          4*       51200       61440          -          1*   " +
+				"    1000       1200          -     \n", true},
 		"the header too": {"/mnt/a",
-			"Disk quotas for grp x (gid 5):\n  Filesystem kbytes bquota blimit bgrace files iquota ilimit igrace \n/mnt/a" + numbers, true},
+			"Disk quotas for grp x (gid 5):\n  Filesystem kbytes bquota blimit bgrace files iquota ilimit " +
+				"igrace \n/mnt/a" + numbers, true},
 		"notes of both kinds": {"/mnt/a", "/mnt/a" + numbers +
 			"gid 5 is using default block quota setting\ngid 5 is using default file quota setting\n", true},
 		"a blank line before": {"/mnt/a", "\n\n/mnt/a" + numbers, true},
@@ -200,9 +202,10 @@ func TestParseOtherShapes(t *testing.T) {
 	}
 }
 
-// What is shown in brackets is unknown by itself, whatever lfs said or warned of beside it.
+// A number in brackets is unknown, whatever else lfs printed.
 func TestParsePartly(t *testing.T) {
-	const row = "/mnt/a [4]* 51200 61440 [6d] 1 1000 1200 -\n1 Some errors happened when getting quota info. Some devices may be not working or deactivated. The data in \"[]\" is inaccurate.\n"
+	const row = "/mnt/a [4]* 51200 61440 [6d] 1 1000 1200 -\n1 Some errors happened when getting " +
+		"quota info. Some devices may be not working or deactivated. The data in \"[]\" is inaccurate.\n"
 	for _, c := range []struct {
 		stderr string
 		exit   int
@@ -240,8 +243,8 @@ func TestGrace(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever is printed, nothing is known that was not on one row of eight fields behind
-// our path, and a failed run knows nothing.
+// FuzzParse: whatever is printed, a value is known only if it was in a row of eight fields after
+// our path. After a failed run nothing is known.
 func FuzzParse(f *testing.F) {
 	for _, c := range transcripts(f) {
 		f.Add(c.dir(), c.Stdout, c.Stderr, c.Exit)

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota/quotatest"
 )
 
-// TestSuite holds each client to the rules of all backends.
+// TestSuite tests each client against the rules of all backends.
 func TestSuite(t *testing.T) {
 	for name, make := range everyRig(t) {
 		t.Run(name, func(t *testing.T) {

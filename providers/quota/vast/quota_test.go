@@ -30,7 +30,7 @@ func TestParseQuota(t *testing.T) {
 	}
 }
 
-// What cannot be read is unknown, never 0 or unlimited.
+// A value that cannot be read is unknown, never 0 or unlimited.
 func TestParseQuotaUnknown(t *testing.T) {
 	for old, c := range map[string]string{
 		`"hard_limit":5`: `"hard_limit":0`, `"soft_limit":null`: `"soft_limit":"5"`,
