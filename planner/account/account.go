@@ -1,5 +1,5 @@
-// Package account gives the account of an apply: each change as it happens, and at the end what was
-// done, what failed, and what to do next. It writes for people, or events as JSON.
+// Package account reports an apply: each change as it happens, and at the end what was done, what
+// failed, and what to do next. It writes text for people, or events as JSON.
 package account
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Account is that of one apply. Its methods are called one at a time.
+// Account reports one apply. Its methods are called one at a time.
 type Account struct {
 	Plan *engine.Proposal
 	Out  io.Writer
-	// JSON has events written in place of text. Color colours the text.
+	// JSON writes events instead of text. Color colours the text.
 	JSON, Color bool
 	Now         func() time.Time
-	// Say tells people what is no part of the account, and Progress how many resources are done.
+	// Say prints what is not part of the report, and Progress shows how many resources are done.
 	Say      func(format string, args ...any)
 	Progress func(done, total int)
 
 	done int
-	// began is when each resource's turn came.
+	// began is when the work on each resource began.
 	began map[planner.Key]time.Time
 }
 
-// Begin says that the first change is next.
+// Begin reports that the first change is next.
 func (a *Account) Begin() {
 	if a.JSON {
 		total := len(a.Plan.Plan.Core.Actions)
@@ -37,7 +37,7 @@ func (a *Account) Begin() {
 	}
 }
 
-// Event shows what happens to a resource.
+// Event reports what happens to a resource.
 func (a *Account) Event(e apply.Event) {
 	switch e.Step {
 	case "begin":
@@ -69,7 +69,7 @@ func (a *Account) took(key planner.Key) time.Duration {
 	return a.Now().Sub(start)
 }
 
-// Nothing returns the account of a plan without actions.
+// Nothing reports on a plan without actions.
 func (a *Account) Nothing() {
 	a.Say("Plan %s has nothing to do.", render.ShellWord(a.Plan.Name()))
 	if a.JSON {
@@ -77,7 +77,7 @@ func (a *Account) Nothing() {
 	}
 }
 
-// End says what was done, what was not, and what to do next.
+// End reports what was done, what was not, and what to do next.
 func (a *Account) End(out *engine.Outcome) {
 	if a.JSON {
 		a.writeEnd(out)
@@ -86,7 +86,7 @@ func (a *Account) End(out *engine.Outcome) {
 	a.showEnd(out)
 }
 
-// statuses lists the statuses in the order in which the account gives them.
+// statuses lists the statuses in the order of the report.
 func statuses() []apply.Status {
 	return []apply.Status{apply.Done, apply.Failed, apply.Skipped, apply.Undelivered,
 		apply.Unrecorded, apply.NotBegun}

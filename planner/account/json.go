@@ -24,7 +24,7 @@ type event struct {
 	Text    string             `json:"text,omitempty"`
 }
 
-// end is the last line.
+// end is the last line of apply --json.
 type end struct {
 	FormatVersion string `json:"format_version"`
 	Plan          string `json:"plan"`
@@ -33,21 +33,21 @@ type end struct {
 	Code      engine.Code    `json:"code,omitempty"`
 	Counts    map[string]int `json:"counts"`
 	Resources []resource     `json:"resources"`
-	// Told counts what Waldur has taken, whether or not it could be recorded.
+	// Told counts the callbacks that Waldur has taken, recorded or not.
 	Told map[planner.Callback]int `json:"told,omitempty"`
 }
 
-// resource is how one resource ended.
+// resource says how one resource ended.
 type resource struct {
 	Address string             `json:"address"`
 	Action  planner.ActionKind `json:"action"`
 	Status  apply.Status       `json:"status"`
-	// Error is empty for what is done.
+	// Error is empty if the resource is done.
 	Error string `json:"error"`
 }
 
-// WriteRefused writes the only line of an apply --json that was refused. The id is empty where the
-// plan is not known.
+// WriteRefused writes the only line of an apply --json that was refused. id is empty if the plan is
+// not known.
 func WriteRefused(out io.Writer, id string, code engine.Code) {
 	writeLine(out, end{FormatVersion: render.FormatVersion, Plan: id, Result: "refused", Code: code,
 		Counts: allCounts(&engine.Outcome{}), Resources: []resource{}})
@@ -81,7 +81,7 @@ func (a *Account) writeEnd(out *engine.Outcome) {
 	writeLine(a.Out, last)
 }
 
-// allCounts counts every status, also those that do not occur.
+// allCounts returns a count for every status, including those that do not occur.
 func allCounts(out *engine.Outcome) map[string]int {
 	counts := out.Counts()
 	for _, s := range statuses() {
@@ -97,7 +97,7 @@ func textOf(err error) string {
 	return err.Error()
 }
 
-// writeLine writes a value on a line. Nobody hears of an output that is closed: the apply goes on.
+// writeLine writes a value on a line. It ignores a closed output, because the apply must go on.
 func writeLine(out io.Writer, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// longStep is how long a resource may take before its line says how long it took.
+// longStep is how long a resource must take for its line to say how long it took.
 const longStep = 10 * time.Second
 
-// show shows how a resource ended.
+// show writes how a resource ended.
 func (a *Account) show(e apply.Event) {
 	total := len(a.Plan.Plan.Core.Actions)
 	text := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(total)), a.done, total,
@@ -37,7 +37,7 @@ func (a *Account) show(e apply.Event) {
 	fmt.Fprintln(a.Out, text)
 }
 
-// paint colours a text, where colours are wanted.
+// paint colours a text if colours are wanted.
 func (a *Account) paint(s string, attributes ...color.Attribute) string {
 	if !a.Color {
 		return s
@@ -65,13 +65,13 @@ func words(k planner.ActionKind, s apply.Status, err error) string {
 		return done + ", but that could not be recorded"
 	case apply.Skipped:
 		return "skipped"
-	case apply.NotBegun: // an event is about it: it has begun, and stopped
+	case apply.NotBegun: // it has an event, so it has begun and was stopped
 		return "left in the middle"
 	}
 	return "failed"
 }
 
-// statusWords returns what the last line calls a status.
+// statusWords returns the name of a status in the last line.
 func statusWords(s apply.Status) string {
 	switch s {
 	case apply.Undelivered:
@@ -123,7 +123,8 @@ func (a *Account) showEnd(out *engine.Outcome) {
 	a.next(out, counts)
 }
 
-// showTold says what Waldur has taken: where not all went well, the statuses alone do not show it.
+// showTold says which callbacks Waldur has taken, because after a failure the statuses alone do not
+// show it.
 func (a *Account) showTold(told map[planner.Callback]int) {
 	var parts []string
 	for _, c := range slices.Sorted(maps.Keys(told)) {
@@ -134,7 +135,7 @@ func (a *Account) showTold(told map[planner.Callback]int) {
 	}
 }
 
-// next names the command to run now.
+// next names the command to run next.
 func (a *Account) next(out *engine.Outcome, counts map[string]int) {
 	switch {
 	case out.Result == ledger.Interrupted && a.Plan.Path != "":

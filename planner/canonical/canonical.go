@@ -13,22 +13,22 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/parallel"
 )
 
-// Renderer is the version of the rules by which plans are written and rendered: package planner's
-// Context.Renderer has to be this. A change of a golden text, or of the members of a plan, raises
-// it.
+// Renderer is the version of the rules by which plans are written and rendered. A plan's
+// Context.Renderer must be this version. A change of a golden text, or of the members of a plan,
+// raises it.
 const Renderer = 4
 
 // format is the version of the machine's part.
 const format = 1
 
-// machine is the machine's part as a whole, for [Begin] of one that does not have the text below.
+// machine is the whole machine's part, for a part that [Begin] cannot split with the texts below.
 type machine struct {
 	Format  int             `json:"format"`
 	Core    planner.Core    `json:"core"`
 	Context planner.Context `json:"context"`
 }
 
-// The text of the machine's part around its core and its context.
+// The texts of the machine's part around its core and its context.
 const (
 	opening = `{"format":1,`
 	first   = `"core":`
@@ -51,7 +51,7 @@ func ShortID(id string) string {
 // ContextDigest returns the SHA-256 of the whole machine's part, in the same form as [ID].
 func ContextDigest(plan *planner.Plan) string { return Digest(Encode(plan)) }
 
-// Digest is "sha256:" and the SHA-256 of data, in hex.
+// Digest returns "sha256:" and the SHA-256 of data, in hex.
 func Digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
@@ -63,8 +63,8 @@ func Encode(plan *planner.Plan) []byte {
 	return part
 }
 
-// EncodeWithID returns the machine's part as JSON, and the plan's [ID]. The core, which both need,
-// is encoded once.
+// EncodeWithID returns the machine's part as JSON, and the plan's [ID]. It encodes the core, which
+// both need, only once.
 func EncodeWithID(plan *planner.Plan) (part []byte, id string) {
 	plan = Normal(plan)
 	context := parallel.Meanwhile(func() []byte { return encodeStable(plan.Context) })
@@ -73,8 +73,8 @@ func EncodeWithID(plan *planner.Plan) (part []byte, id string) {
 		[]byte(closing)), Digest(core)
 }
 
-// Normal returns the plan in the form in which it comes back from a file: lists that have no
-// "omitempty" are never nil, and times are in UTC to the second. The caller's plan stays as it is.
+// Normal returns the plan as it would be read back from a file: lists without "omitempty" are never
+// nil, and times are in UTC to the second. It does not change the caller's plan.
 func Normal(plan *planner.Plan) *planner.Plan {
 	n := *plan
 	n.Core.Actions = Present(n.Core.Actions)
@@ -92,12 +92,12 @@ func Normal(plan *planner.Plan) *planner.Plan {
 	return &n
 }
 
-// replaced is how JSON writes bytes that are not UTF-8.
+// replaced is what JSON writes for bytes that are not UTF-8.
 const replaced = `\ufffd`
 
-// encodeStable is JSON that is the same when it is read and written again. Invalid UTF-8 takes two
-// rounds: first it is replaced by an escape, then that is read as a character, which is written as
-// it is.
+// encodeStable returns JSON that stays the same when it is read and written again. Invalid UTF-8
+// takes two rounds: first it is replaced by an escape, then the escape is read as a character,
+// which is written as it is.
 func encodeStable[T any](v T) []byte {
 	data := JSON(v)
 	if !bytes.Contains(data, []byte(replaced)) {
@@ -129,7 +129,7 @@ func wholeTimes[T any](list []T, at func(*T) *time.Time) []T {
 	return list
 }
 
-// Present returns a list that is never null in JSON.
+// Present returns the list, or an empty one for nil, so that JSON never has null for it.
 func Present[T any](s []T) []T {
 	if s == nil {
 		return []T{}
@@ -151,9 +151,9 @@ func presentReasons[T any](list []T, reasons func(*T) *[]planner.Reason) []T {
 	return list
 }
 
-// JSON is JSON without HTML escapes and without a line end. The types of a plan can always be
-// encoded, as the tests pin; a time beyond the year 9999 is the one exception, and validation
-// refuses it.
+// JSON returns v as JSON without HTML escapes and without a line end. The tests make sure that the
+// types of a plan can always be encoded. The one exception is a time beyond the year 9999, which
+// validation refuses.
 func JSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

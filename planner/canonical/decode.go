@@ -15,8 +15,8 @@ import (
 var ErrFormat = fmt.Errorf(
 	"the machine's part is not in format %d, the only one that this program knows", format)
 
-// RendererOf returns the version of the rules by which a machine's part was written, whatever
-// version of cscs-sync wrote it. It returns [Renderer] if the part does not say.
+// RendererOf returns the version of the rules by which a machine's part was written, by any version
+// of cscs-sync. It returns [Renderer] if the part does not say.
 func RendererOf(part []byte) int {
 	var m struct {
 		Context struct {
@@ -41,8 +41,8 @@ func Decode(data []byte) (*planner.Plan, error) {
 	return r.Plan, nil
 }
 
-// Reading is a machine's part that is decoded but not yet checked. Nothing of it may be used for
-// anything before Check has returned nil.
+// Reading is a machine's part that is decoded but not yet checked. Nothing in it may be used until
+// Check has returned nil.
 type Reading struct {
 	Plan *planner.Plan
 	// ID is the plan's id, as [ID] computes it.
@@ -75,9 +75,9 @@ func Begin(data []byte) (*Reading, error) {
 	})}, nil
 }
 
-// decodeHalves decodes the core and the context at the same time. It takes the id from the core's
-// text, which is right if the text turns out to be canonical. The plan is nil if the text does not
-// have the two halves; then only decoding it as a whole tells what is wrong.
+// decodeHalves decodes the core and the context at the same time. It takes the id from the text of
+// the core, which is right if the text turns out to be canonical. The plan is nil if the text does
+// not have the two halves; then only decoding it as a whole shows what is wrong.
 func decodeHalves(data []byte) (*planner.Plan, string) {
 	// Text inside a JSON string has no bare quotation mark, so this never cuts a string.
 	core, context, ok := bytes.Cut(data, []byte(between))

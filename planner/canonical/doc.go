@@ -1,3 +1,3 @@
-// Package canonical is the one form of a plan as JSON, and the digests of it: what an approval
-// signs, what a plan file carries, and what every rendering names. It is pure.
+// Package canonical defines the one form of a plan as JSON, and its digests: what an approval
+// signs, what a plan file has, and what every rendering names. It is pure.
 package canonical

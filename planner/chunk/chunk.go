@@ -1,27 +1,27 @@
-// Package chunk keeps many small things in few large pieces of memory. What is kept for as long as
-// a plan takes costs the garbage collector a mark for each piece, not for each thing, and no
-// rounding up of its size. A piece stays as long as anything in it is used, so only what is kept
-// together belongs here.
+// Package chunk keeps many small values in few large pieces of memory. Values that live as long as
+// a plan cost the garbage collector one mark for each piece instead of one for each value, and
+// their sizes are not rounded up. A piece lives as long as anything in it is used, so only values
+// that are kept together belong in one.
 package chunk
 
 import "strings"
 
-// The sizes of pieces: they begin small, since most plans are, and double.
+// The sizes of pieces. They begin small, because most plans are small, and double.
 const (
 	leastBytes, mostBytes = 1 << 9, 1 << 16
 	leastItems, mostItems = 1 << 2, 1 << 9
 )
 
-// Texts keeps texts. The zero value is ready; it serves one goroutine.
+// Texts keeps texts. The zero value is ready to use. Only one goroutine may use it.
 type Texts struct {
 	piece strings.Builder
 	size  int
 }
 
-// Keep returns b as a string that lies beside those kept before.
+// Keep returns b as a string that lies beside the strings kept before.
 func (t *Texts) Keep(b []byte) string {
 	if len(b) > leastBytes {
-		return string(b) // it is large enough to be a piece of its own
+		return string(b) // large enough for a piece of its own
 	}
 	if t.piece.Cap()-t.piece.Len() < len(b) {
 		t.size = min(max(2*t.size, leastBytes), mostBytes)
@@ -33,7 +33,7 @@ func (t *Texts) Keep(b []byte) string {
 	return t.piece.String()[start:]
 }
 
-// Items keeps things of one kind. The zero value is ready; it serves one goroutine.
+// Items keeps values of one type. The zero value is ready to use. Only one goroutine may use it.
 type Items[T any] struct{ piece []T }
 
 // New returns a zero T that lies beside those made before.

@@ -1,6 +1,6 @@
-// Package explain answers the helpdesk's question about a resource: what is wanted, what is there,
-// and why nothing happens. It changes nothing. What Waldur and the storage say comes through small
-// interfaces.
+// Package explain answers the helpdesk's question about a resource: what is wanted, what exists,
+// and why nothing happens. It changes nothing. It asks Waldur and looks at the storage through
+// small interfaces.
 package explain
 
 import (
@@ -17,25 +17,25 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Input is what an answer is made from.
+// Input is everything that an answer is made from.
 type Input struct {
-	// Planned is a plan for everything that the proxy lists. Without a listing, only its Recorded
-	// counts.
+	// Planned is a plan for everything that the proxy lists. Without a listing, only its Recorded is
+	// used.
 	Planned  *engine.Planned
 	Settings *planner.Settings
-	// Root is the folder that places in the archive are relative to.
+	// Root is the folder that paths in the archive are relative to.
 	Root string
-	// Policy has a decision for each action of the plan. Trusted reports whether the loop may act
-	// on this state.
+	// Policy has a decision for each action of the plan. Trusted reports whether the loop may act on
+	// this state.
 	Policy  []policy.Decision
 	Trusted bool
-	// Held and Begun are the plan files that wait for a person, and those that the loop continues,
-	// by the resources that they touch.
+	// Held and Begun are the plan files that wait for a person and those that the loop continues, by
+	// the resources that they change.
 	Held, Begun map[planner.Key]string
-	// Rejected are held plans that somebody rejected, by the addresses of their resources: when, by
-	// whom, which and why.
+	// Rejected are the held plans that somebody rejected, by the addresses of their resources: when,
+	// by whom, which and why.
 	Rejected map[string]string
-	// Failures is what the loop remembers of its tries.
+	// Failures is what the loop remembers of failures.
 	Failures map[planner.Key]loop.Failure
 
 	Ledger  Ledger
@@ -46,32 +46,32 @@ type Input struct {
 	Width int
 }
 
-// Ledger shows the history.
+// Ledger reads the history.
 type Ledger interface {
 	View(f func(ledger.Tx) error) error
 }
 
-// Waldur knows the orders. [engine.Engine] is one.
+// Waldur answers about orders. [engine.Engine] does.
 type Waldur interface {
 	Ask(ctx context.Context, questions []planner.Question,
 		each bool) map[string]planner.OrderAnswer
 }
 
-// Storage opens what is looked at. [engine.Storage] is one.
+// Storage opens the storage for looking. [engine.Storage] does.
 type Storage interface {
 	Observer(ctx context.Context, parallelism int) (o engine.Observer, done func(), err error)
 }
 
-// What the answer says of a resource that is recorded and not listed.
+// What the answer says about a resource that is recorded but not listed.
 const (
-	notListed = "no: the proxy lists it no more. It leaves out resources whose group has no id " +
+	notListed = "no: the proxy no longer lists it. It leaves out resources whose group has no id " +
 		"in the user directory. Nothing is done about it, and nothing is removed"
 	notAsked = "not known: the proxy gave no listing. What follows is recorded; the storage was " +
 		"not looked at"
 )
 
-// Listed answers what is asked about: an address, a group id, an item, an order's id or its first
-// digits, or a path that nobody claims.
+// Listed answers about an address, a group id, an item, an order's id or its first digits, or a
+// path that no resource claims.
 func Listed(ctx context.Context, in *Input, what string) (string, error) {
 	a := answer{in: in, p: in.Planned}
 	views := a.p.Graph.Views()
@@ -107,24 +107,24 @@ func Listed(ctx context.Context, in *Input, what string) (string, error) {
 	return a.b.String(), nil
 }
 
-// Recorded answers without a listing: what the state knows; empty if that is nothing.
+// Recorded answers without a listing, from what the state knows; empty if it knows nothing.
 func Recorded(in *Input, what string) (string, error) {
 	a := answer{in: in, p: in.Planned}
 	err := a.recorded(what, notAsked, func(planner.Key) error { return nil })
 	return a.b.String(), err
 }
 
-// answer collects what is said.
+// answer collects the lines of the answer.
 type answer struct {
 	in *Input
 	p  *engine.Planned
 	b  strings.Builder
 }
 
-// indent is where the text of a line begins.
+// indent is the column where the text of a line begins.
 const indent = 13
 
-// heading begins what is said of one thing.
+// heading begins the lines about one thing.
 func (a *answer) heading(text string) {
 	if a.b.Len() > 0 {
 		a.b.WriteString("\n")
@@ -132,7 +132,7 @@ func (a *answer) heading(text string) {
 	fmt.Fprintf(&a.b, "%s\n", text)
 }
 
-// line says one thing, over as many lines as it takes.
+// line writes one statement, wrapped to as many lines as it needs.
 func (a *answer) line(name, format string, args ...any) {
 	for _, text := range render.Wrap(fmt.Sprintf(format, args...), a.in.Width-indent) {
 		a.verbatim(name, text)
@@ -140,12 +140,12 @@ func (a *answer) line(name, format string, args ...any) {
 	}
 }
 
-// verbatim returns a line that is never broken: somebody may copy it.
+// verbatim writes a line that is never broken, because somebody may copy it.
 func (a *answer) verbatim(name, text string) {
 	fmt.Fprintf(&a.b, "%-*s%s\n", indent, "  "+name, text)
 }
 
-// resource says everything about one listed resource.
+// resource writes everything about one listed resource.
 func (a *answer) resource(ctx context.Context, v *planner.View) error {
 	a.heading(render.Quote(v.Address))
 	a.line("listed", "%s, as %s of %s; item %s", v.Status, orElse(v.Key.DataType, "nothing"),

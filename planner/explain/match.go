@@ -8,16 +8,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
-// leastOrder is how many digits of an order's id name it.
+// leastOrder is how many digits of an order's id are enough to name it.
 const leastOrder = 8
 
-// groupOf returns the group id that somebody asks about.
+// groupOf reads the group id that a question is about.
 func groupOf(what string) (gid planner.GID, ok bool) {
 	n, err := strconv.ParseUint(what, 10, 32)
 	return planner.GID(n), err == nil
 }
 
-// isMeant reports whether somebody asks about the resource: by address, group id, item, or order.
+// isMeant reports whether the question is about this resource, by address, group id, item or order.
 func isMeant(v *planner.View, what string) bool {
 	id := strings.ReplaceAll(what, "-", "")
 	if v.Address == what || v.Key.Item == id {
@@ -29,15 +29,16 @@ func isMeant(v *planner.View, what string) bool {
 	return len(id) >= leastOrder && v.Order != "" && strings.HasPrefix(v.Order, id)
 }
 
-// hadGroup reports whether a listed resource is recorded with this group: it has another one now.
+// hadGroup reports whether a listed resource is recorded with this group but has another one now.
 func hadGroup(p *engine.Planned, v *planner.View, what string) bool {
 	gid, ok := groupOf(what)
 	r, recorded := p.Recorded.Records.Of(v.Key)
 	return ok && recorded && !v.Target.IsBranch() && r.Group == gid
 }
 
-// Nearest ends the message that nothing is listed for what was asked. It proposes the addresses
-// that differ least, in at most a third of their letters; else those that contain the last word.
+// Nearest returns the end of the message that nothing is listed for what was asked. It suggests the
+// addresses that differ least, in at most a third of their letters, or else those that contain the
+// last word.
 func Nearest(views []planner.View, what string) string {
 	const most = 5
 	last := what[strings.LastIndexByte(what, '/')+1:]
@@ -64,8 +65,8 @@ func Nearest(views []planner.View, what string) string {
 	return "; it lists " + strings.Join(near[:min(len(near), most)], ", ")
 }
 
-// distance returns how many bytes have to be changed, added or removed to make b of a. Any number
-// greater than most means more than most.
+// distance returns how many bytes have to be changed, added or removed to turn a into b. Any result
+// greater than most only means more than most.
 func distance(a, b string, most int) int {
 	if d := len(a) - len(b); d > most || -d > most {
 		return most + 1

@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// recorded says what is known of the resources that the listing does not have; listed says why. It
-// calls more for what else is to be said of each.
+// recorded writes what is known about the resources that the listing does not have. listed says why
+// they are not listed. recorded calls more for what else there is to say about each.
 func (a *answer) recorded(what, listed string, more func(planner.Key) error) error {
 	gid, byGroup := groupOf(what)
 	known := map[planner.Key]string{}
@@ -46,7 +46,7 @@ func (a *answer) isRecorded(k planner.Key) bool {
 	return recorded || archived
 }
 
-// lately says what is recorded, what happened last, and what Waldur does not know yet.
+// lately writes what is recorded, what happened last, and which callbacks Waldur does not have yet.
 func (a *answer) lately(k planner.Key) error {
 	if r, ok := a.p.Recorded.Records.Of(k); ok {
 		a.line("recorded", "%s: owner %d, group %d, mode %s, at %s", planner.Minute(r.At), r.Owner,
@@ -67,7 +67,7 @@ func (a *answer) lately(k planner.Key) error {
 	return a.in.Ledger.View(func(tx ledger.Tx) error { return a.last(tx, k) })
 }
 
-// tries says how often the loop failed with a resource, and when it tries again.
+// tries writes how often the loop failed with a resource, and when it tries again.
 func (a *answer) tries(k planner.Key) {
 	f, ok := a.in.Failures[k]
 	if !ok {
@@ -87,7 +87,7 @@ func (a *answer) tries(k planner.Key) {
 	a.line("failed", "%s, %s; the loop %s. The last time: %s", f.Action, often, again+next, f.Error)
 }
 
-// last says which plan worked on a resource last, and who approved it.
+// last writes which plan changed a resource last, and who approved it.
 func (a *answer) last(tx ledger.Tx, k planner.Key) error {
 	plan := ""
 	var at ledger.Entry

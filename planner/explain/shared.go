@@ -5,7 +5,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// shared says what the quotas come from that the resources found share with others.
+// shared writes who else claims the quotas of the resources that were found.
 func (a *answer) shared(found []planner.View) {
 	asked := map[planner.QuotaID]bool{}
 	for _, v := range found {
@@ -25,7 +25,7 @@ func (a *answer) shared(found []planner.View) {
 	}
 }
 
-// contribution returns what one resource adds, and what is recorded of it where that differs.
+// contribution returns what one resource adds, and what is recorded of it if that differs.
 func contribution(c *planner.Contribution) string {
 	text := c.After.Words()
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// there says what is on the storage.
+// there writes what is on the storage.
 func (a *answer) there(v *planner.View) {
 	if v.Storage == "" {
 		return
@@ -26,7 +26,7 @@ func (a *answer) there(v *planner.View) {
 	}
 }
 
-// seen says what was observed at a storage path.
+// seen writes what was observed at a storage path.
 func (a *answer) seen(at string, dir *planner.Directory) {
 	at = render.Escape(at)
 	switch dir.State {
@@ -40,8 +40,8 @@ func (a *answer) seen(at string, dir *planner.Directory) {
 	}
 }
 
-// beyondMode says what the mode does not show: an ACL, and that the directory is not the recorded
-// one.
+// beyondMode writes what the mode does not show: an ACL, and whether the directory is another than
+// the recorded one.
 func (a *answer) beyondMode(v *planner.View, dir *planner.Directory) {
 	if dir.ACL != nil {
 		a.line("", "%s", dir.ACL.Words())
@@ -53,7 +53,7 @@ func (a *answer) beyondMode(v *planner.View, dir *planner.Directory) {
 	}
 }
 
-// projectOf says which project id a directory has, where that matters.
+// projectOf says which project id a directory has, if that matters.
 func projectOf(dir *planner.Directory) string {
 	switch {
 	case !dir.HasProject:
@@ -73,7 +73,7 @@ func (a *answer) seenAt(v *planner.View) (planner.Directory, bool) {
 	return planner.Directory{}, false
 }
 
-// quota says which limits are in force, what is used, and who said so.
+// quota writes which limits are in force, what is used, and how that was read.
 func (a *answer) quota(v *planner.View) {
 	if v.Subject == nil {
 		return
@@ -87,7 +87,7 @@ func (a *answer) quota(v *planner.View) {
 	a.quotaOf(on, &q)
 }
 
-// quotaOf says which limits a subject has, and what it uses.
+// quotaOf writes which limits a subject has, and what it uses.
 func (a *answer) quotaOf(on planner.Subject, q *planner.QuotaState) {
 	name := render.Escape(on.String())
 	if q.LimitsWhy != "" {
@@ -107,7 +107,7 @@ func (a *answer) seenQuota(id planner.Subject) (planner.QuotaState, bool) {
 	return planner.QuotaState{}, false
 }
 
-// byDefault says how much of a quota is the filesystem's default.
+// byDefault says which part of a quota is the filesystem's default.
 func byDefault(q *planner.QuotaState) string {
 	switch {
 	case q.DefaultSpace && q.DefaultInodes:
@@ -120,7 +120,7 @@ func byDefault(q *planner.QuotaState) string {
 	return ""
 }
 
-// limits says which limits are in force, and what is used.
+// limits writes which limits are in force, and what is used.
 func (a *answer) limits(q *planner.QuotaState) {
 	for _, of := range planner.Quantities() {
 		grace := ""
@@ -132,9 +132,9 @@ func (a *answer) limits(q *planner.QuotaState) {
 	}
 }
 
-// unclaimed says what an id has on filesystems where no listed resource claims its quota: what was
-// left behind when a directory got another group, or set by somebody else. It says nothing of an id
-// without limits and files there.
+// unclaimed writes the quotas of an id on filesystems where no listed resource claims them: they
+// were left behind when a directory got another group, or somebody else set them. It writes nothing
+// about an id without limits and files there.
 func (a *answer) unclaimed(ctx context.Context, what string) error {
 	id, err := strconv.ParseUint(what, 10, 31)
 	if err != nil || id == 0 {
@@ -182,7 +182,8 @@ func (a *answer) notClaimed(id uint32) (targets []planner.QuotaTarget) {
 	return targets
 }
 
-// hasOwnLimit reports whether a hard limit is the id's own, and not the filesystem's default.
+// hasOwnLimit reports whether the id has a hard limit of its own and not only the filesystem's
+// default.
 func hasOwnLimit(q *planner.QuotaState) bool {
 	for _, of := range planner.Quantities() {
 		if _, set := q.Limits[of.Hard].Number(); set && !q.DefaultCovers(of.Hard) {

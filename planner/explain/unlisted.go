@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// unlisted says what stands at a path that no listed resource claims and nothing recorded explains:
-// a directory, a quota, or both. It says nothing if nothing is there.
+// unlisted writes what is at a path that no listed resource claims and nothing recorded explains: a
+// directory, a quota, or both. It writes nothing if nothing is there.
 func (a *answer) unlisted(ctx context.Context, what string) error {
 	at, ok := a.placeOf(what)
 	if !ok {
@@ -45,7 +45,7 @@ func (a *answer) unlisted(ctx context.Context, what string) error {
 	return nil
 }
 
-// placeOf finds the system that a path lies on. The path is a full one, or one below storage.root.
+// placeOf finds the system of a path, which is a full path or one below storage.root.
 func (a *answer) placeOf(what string) (planner.Place, bool) {
 	if !strings.HasPrefix(what, "/") {
 		return planner.Place{}, false
@@ -63,8 +63,7 @@ func (a *answer) placeOf(what string) (planner.Place, bool) {
 	return planner.Place{}, false
 }
 
-// countedBy returns what a quota of the system is set on, so that it counts what is in the
-// directory.
+// countedBy returns the quota subject of the system that counts what is in the directory.
 func (a *answer) countedBy(at planner.Place, dir *planner.Directory) (planner.Subject, bool) {
 	sys := a.in.Settings.SystemNamed(at.System)
 	on := planner.Subject{Filesystem: a.p.Mounts[at.System].Filesystem, By: sys.Quota.By}
@@ -83,10 +82,10 @@ func (a *answer) countedBy(at planner.Place, dir *planner.Directory) (planner.Su
 	return on, dir.State == planner.DirPresent && on.ID != 0
 }
 
-// leftQuota says which quota of its own an archived directory has. It may have gone to the archive
-// with the directory, or stayed at the old path.
+// leftQuota writes which quota of its own an archived directory has. The quota may have moved to
+// the archive with the directory, or stayed at the old path.
 func (a *answer) leftQuota(ctx context.Context, k planner.Key) error {
-	x := a.p.Recorded.Archived[k] // an id of nothing if it is not archived
+	x := a.p.Recorded.Archived[k] // the zero value if it is not archived
 	id, has := x.Limited()
 	m := a.p.Mounts[x.System]
 	if !has || id.By != planner.ByDirectory || m.Filesystem == "" || m.Problem+m.Unknown != "" {

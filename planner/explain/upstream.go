@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
-// Upstream returns what the source says of the resource at an address, as overrides see it. It
-// looks at no storage. Waldur is asked about the resource's order; nil if it shall not be asked.
+// Upstream returns what the source says about the resource at an address, as overrides see it. It
+// looks at no storage. It asks waldur about the resource's order, unless waldur is nil.
 func Upstream(ctx context.Context, in *planner.Input, source engine.Source, waldur Waldur,
 	address string) (*planner.Upstream, error) {
 	items, err := source.List(ctx, nil)

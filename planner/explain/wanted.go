@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// wanted says what is wanted, and who wants it.
+// wanted writes what is wanted, and who wants it.
 func (a *answer) wanted(v *planner.View) {
 	if v.System == "" || v.Target.IsBranch() {
 		return
@@ -39,8 +39,8 @@ func source(v *planner.View, at planner.Attribute) string {
 	return string(p.From)
 }
 
-// order says what Waldur says of the order. A plan asks only where the answer matters; this asks
-// always.
+// order writes what Waldur says about the order. A plan asks only if the answer matters; this
+// always asks.
 func (a *answer) order(ctx context.Context, v *planner.View) {
 	answer, asked := a.p.Orders[v.Order]
 	for i := 0; i < len(a.p.Items) && !asked; i++ {
@@ -62,7 +62,7 @@ func (a *answer) order(ctx context.Context, v *planner.View) {
 	}
 }
 
-// next says what a plan would do now, or why it would do nothing.
+// next writes what a plan would do now, or why it would do nothing.
 func (a *answer) next(v *planner.View) {
 	c := &a.p.Plan.Context
 	said := a.actions(v)
@@ -78,7 +78,7 @@ func (a *answer) next(v *planner.View) {
 	a.line("next", "nothing: %s", what)
 }
 
-// actions says what the plan does with the resource; false if that is nothing.
+// actions writes what the plan does with the resource; false if it does nothing.
 func (a *answer) actions(v *planner.View) (any bool) {
 	for i := range a.p.Plan.Core.Actions {
 		act := &a.p.Plan.Core.Actions[i]
@@ -100,7 +100,7 @@ func (a *answer) actions(v *planner.View) (any bool) {
 	return any
 }
 
-// refusals says why the plan does nothing with a resource; false if it does not refuse it.
+// refusals writes why the plan does nothing with a resource; false if it does not refuse it.
 func (a *answer) refusals(kind string, list []planner.Refusal, key planner.Key) (any bool) {
 	for _, r := range list {
 		if r.Key != key {
@@ -118,7 +118,7 @@ func (a *answer) refusals(kind string, list []planner.Refusal, key planner.Key) 
 	return any
 }
 
-// policy says what the loop does about an action.
+// policy writes what the loop does about an action.
 func (a *answer) policy(i int) {
 	d, key := a.in.Policy[i], a.p.Plan.Core.Actions[i].Key
 	switch begun := a.in.Begun[key]; {

@@ -1,9 +1,9 @@
-// Package feedback decides what Waldur is told beside the callbacks of orders: how much of each
-// resource is used, and what an order waits for. Both are off unless the configuration asks for
-// them, and nothing that is done on the storage depends on them.
+// Package feedback decides what to report to Waldur in addition to the callbacks of orders: how
+// much of each resource is used, and what an order waits for. Both are off unless the configuration
+// asks for them, and nothing that is done on the storage depends on them.
 //
-// Waldur is told only what changed. What it was told is kept as [Memory]. Telling it the same twice
-// does no harm, so a memory that is lost costs requests and nothing else. The package is pure.
+// Only changes are reported. [Memory] has what was reported before. Reporting the same twice does
+// no harm, so losing the memory costs only requests. The package is pure.
 package feedback
 
 import (
@@ -19,28 +19,28 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
 )
 
-// Kind is what a note is about.
+// Kind says what a note is about.
 type Kind string
 
 // The kinds of notes.
 const (
-	// Usage is what is used of a resource.
+	// Usage is the usage of a resource.
 	Usage Kind = "usage"
-	// Message is what an order waits for. Waldur shows it to the customer.
+	// Message says what an order waits for. Waldur shows it to the customer.
 	Message Kind = "message"
 )
 
 // Component is the name of Waldur's component that counts space, in tera, as limits do.
 const Component = "storage"
 
-// Note is one thing to tell Waldur.
+// Note is one thing to report to Waldur.
 type Note struct {
 	Kind Kind
-	// ID is the resource's, or the order's, as [planner.UUID] returns it. Address is for people.
+	// ID is the id of the resource or order, as [planner.UUID] returns it. Address is for people.
 	ID, Address string
-	// Says is the amount, or the message; an empty message takes the last one back.
+	// Says is the amount or the message. An empty message removes the last one.
 	Says string
-	// Period is the month that usage counts for: Waldur keeps one amount a month.
+	// Period is the month that the usage is for. Waldur keeps one amount per month.
 	Period string
 }
 
@@ -55,13 +55,13 @@ func (n Note) Body() []byte {
 	}
 	b, err := json.Marshal(body)
 	if err != nil {
-		return nil // not possible: plain texts
+		return nil // not possible for plain texts
 	}
 	return b
 }
 
-// Usages returns the notes about usage that a look at everything gives, sorted by resource. A quota
-// that several resources share, and one that could not be read, say nothing of one resource.
+// Usages returns the notes about usage after everything was looked at, sorted by resource. A quota
+// that several resources share, or that could not be read, says nothing about one resource.
 func Usages(views []planner.View, quotas []planner.QuotaView, tera planner.Bytes,
 	now time.Time) []Note {
 	used := map[planner.Key]planner.Bytes{}
@@ -91,7 +91,7 @@ func takesUsage(s planner.Status) bool {
 	return s == planner.StatusActive || s == planner.StatusUpdating || s == planner.StatusRemoving
 }
 
-// amount returns a number of tera with the two decimals that Waldur takes, rounded.
+// amount returns n in tera, rounded to the two decimals that Waldur takes.
 func amount(n, tera planner.Bytes) string {
 	hi, lo := bits.Mul64(uint64(n), 100)
 	lo, carry := bits.Add64(lo, uint64(tera)/2, 0)
@@ -103,41 +103,42 @@ func amount(n, tera planner.Bytes) string {
 	return strconv.FormatUint(hundredths/100, 10) + "." + fraction
 }
 
-// NotTaken says that Waldur answered, and did not take a note.
+// NotTaken means that Waldur answered and did not take a note.
 type NotTaken struct {
-	// All means that it takes none, because it refuses the token.
+	// All means that Waldur takes no note, because it refuses the token.
 	All bool
-	// RetryAfter is for how long it asked to be left alone; 0 if it did not.
+	// RetryAfter is for how long Waldur asked to be left alone; 0 if it did not.
 	RetryAfter time.Duration
 	Err        error
 }
 
-// Error is Waldur's answer.
+// Error returns Waldur's answer.
 func (e *NotTaken) Error() string { return e.Err.Error() }
 
-// Unwrap returns it.
+// Unwrap returns Waldur's answer.
 func (e *NotTaken) Unwrap() error { return e.Err }
 
-// Told is what Waldur was told last of one thing, or how telling it failed.
+// Told is what was last reported to Waldur about one thing, or how that failed.
 type Told struct {
 	Says   string `json:"says"`
 	Period string `json:"period,omitempty"`
-	// Tries counts what failed in a row, Next is when to try again, and Problem why it failed last.
+	// Tries counts the failures in a row, Next is when to try again, and Problem is why the last try
+	// failed.
 	Tries   int       `json:"tries,omitempty"`
 	Next    time.Time `json:"next,omitzero"`
 	Problem string    `json:"problem,omitempty"`
-	// Unsure means that the last try may have taken effect, so Says may be of before.
+	// Unsure means that the last try may have taken effect, so that Says may be out of date.
 	Unsure bool `json:"unsure,omitempty"`
 }
 
-// Memory is what Waldur was told, by kind and id.
+// Memory is what was reported to Waldur, by kind and id.
 type Memory map[string]Told
 
 // longest is the longest wait between two tries.
 const longest = 24 * time.Hour
 
-// Due returns the notes to send now: those that say something else than was told last. What failed
-// waits for its time. A message of nothing is no news where none was told.
+// Due returns the notes to send now: those that differ from what was last reported. A note that
+// failed waits for its next try. An empty message is not sent if none was sent before.
 func (m Memory) Due(want []Note, now time.Time) []Note {
 	var due []Note
 	for _, n := range want {
@@ -152,8 +153,8 @@ func (m Memory) Due(want []Note, now time.Time) []Note {
 	return due
 }
 
-// Forget forgets all notes of a kind that are not wanted any more: of resources and orders that are
-// gone.
+// Forget removes all notes of a kind that are no longer wanted, because their resources and orders
+// are gone.
 func (m Memory) Forget(kind Kind, want []Note) {
 	wanted := map[string]bool{}
 	for _, n := range want {
@@ -173,8 +174,8 @@ func (m Memory) Took(n Note) {
 	m[n.name()] = Told{Says: n.Says, Period: n.Period}
 }
 
-// Failed notes that Waldur did not take a note. Refused means that it said so: what it does not
-// take today it is asked again tomorrow. Otherwise it may have taken it, or may soon.
+// Failed notes that Waldur did not take a note. refused means that Waldur refused it, so it is sent
+// again only tomorrow. Otherwise Waldur may have taken it, or may take it soon.
 func (m Memory) Failed(n Note, why string, refused bool, after time.Duration, now time.Time) {
 	told := m[n.name()]
 	told.Tries++

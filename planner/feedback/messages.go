@@ -2,18 +2,18 @@ package feedback
 
 import "github.com/waldur/cscs-storage-sync/planner/reason"
 
-// What customers read of an order that waits. They read what kind of thing is missing, and nothing
-// of the site: no path, no rule, and no name of a person.
+// The messages that customers get about an order that waits. They say what kind of thing is missing
+// and nothing about the site: no path, no rule, and no name of a person.
 const (
-	// HeldMessage is of an order that a person has to approve.
+	// HeldMessage is for an order that a person has to approve.
 	HeldMessage = "This order waits for the approval of a person at the storage provider."
-	// OnHoldMessage is of an order whose resource is on hold.
+	// OnHoldMessage is for an order whose resource is on hold.
 	OnHoldMessage = "The storage provider has put this order on hold."
 	blocked       = "This order cannot be carried out yet, and the storage provider knows of it."
 )
 
-// Blocked returns the message of an order that is blocked: with what the reason's code means, where
-// that says something to a customer.
+// Blocked returns the message for an order that is blocked. It includes the meaning of the reason's
+// code if that helps a customer.
 func Blocked(code reason.Code) string {
 	switch code {
 	case reason.Hold:

@@ -12,8 +12,8 @@ import (
 // danger is the colour of a dangerous node's border.
 const danger = "#b3261e"
 
-// fills returns the colours of what is done. They are pale: black letters on them have a contrast
-// of at least 12:1.
+// fills returns the fill colours by action. They are pale: black letters on them have a contrast of
+// at least 12:1.
 func fills() map[string]string {
 	return map[string]string{
 		string(planner.Create): "#d5f0d5", string(planner.Adopt): "#d8ecf7",
@@ -24,7 +24,7 @@ func fills() map[string]string {
 	}
 }
 
-// grouped returns the numbers of the nodes by system, and in it by customer.
+// grouped returns the numbers of the nodes by system and customer.
 func (d *Drawing) grouped() map[string]map[string][]int {
 	systems := map[string]map[string][]int{}
 	for i := range d.nodes {
@@ -40,7 +40,8 @@ func (d *Drawing) grouped() map[string]map[string][]int {
 // dotText escapes a text for Graphviz.
 var dotText = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
-// DOT draws for Graphviz: a cluster for each system, and in it one for each customer.
+// DOT returns the drawing for Graphviz, with a cluster for each system and, in it, one for each
+// customer.
 func (d *Drawing) DOT() string {
 	var b strings.Builder
 	b.WriteString("digraph desired {\n  rankdir=LR\n  fontname=\"sans-serif\"\n" +
@@ -74,7 +75,7 @@ func (d *Drawing) DOT() string {
 	return b.String()
 }
 
-// attributes returns those of a node in Graphviz's language.
+// attributes returns the attributes of a node in Graphviz's language.
 func (n *node) attributes() string {
 	text := fmt.Sprintf("shape=%s, label=\"%s\"", [...]string{"folder", "box", "cylinder"}[n.shape],
 		dotText.Replace(n.label))
@@ -91,7 +92,7 @@ func (n *node) attributes() string {
 var mermaidText = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;", "\n",
 	"<br/>")
 
-// Mermaid draws for Mermaid, with the same clusters, colours and borders.
+// Mermaid returns the drawing for Mermaid, with the same clusters, colours and borders.
 func (d *Drawing) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")

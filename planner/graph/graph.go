@@ -9,11 +9,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Drawing is what is drawn: nodes with labels, and edges between their numbers.
+// Drawing has nodes with labels, and edges between their numbers.
 type Drawing struct {
 	nodes []node
 	index map[string]int
-	// places are the nodes of addresses, the first of each.
+	// places has the first node of each address.
 	places map[string]int
 	edges  [][2]int
 }
@@ -22,13 +22,13 @@ type Drawing struct {
 type node struct {
 	label string
 	shape shape
-	// state colours the node: the kind of its action, "blocked", "waiting", or empty. The label
-	// says it, too.
+	// state colours the node: the kind of its action, "blocked", "waiting", or empty. The label says
+	// it too.
 	state string
 	// dangerous nodes have a thick red border.
 	dangerous bool
-	// system and customer group the node: the system's name, and the address of the branch that it
-	// is or lies in. Empty: in no group.
+	// system and customer group the node: the name of the system, and the address of the branch that
+	// the node is or lies in. If they are empty, it is in no group.
 	system, customer string
 }
 
@@ -118,7 +118,7 @@ func (d *Drawing) node(id string, n node) int {
 
 func (d *Drawing) edge(from, to int) { d.edges = append(d.edges, [2]int{from, to}) }
 
-// at adds what has an address, once.
+// at adds a node for an address, once.
 func (d *Drawing) at(address, item string, what node) int {
 	n := d.node(address+" "+item, what)
 	if _, ok := d.places[address]; !ok {
@@ -127,8 +127,8 @@ func (d *Drawing) at(address, item string, what node) int {
 	return n
 }
 
-// branch finds the node of a tenant or customer, and adds it if it is missing: usually it is there,
-// because it sorts before what lies in it.
+// branch returns the node of a tenant or customer, and adds it if it is missing. Usually it exists,
+// because it sorts before what is in it.
 func (d *Drawing) branch(address, system string) int {
 	if i, ok := d.places[address]; ok {
 		return i
@@ -137,7 +137,7 @@ func (d *Drawing) branch(address, system string) int {
 		customer: address})
 }
 
-// quota adds what limits are set on, once.
+// quota adds a node for what limits are set on, once.
 func (d *Drawing) quota(system, subject string) int {
 	return d.node("quota "+system+" "+subject, node{label: "quota " + subject + "\n" + system,
 		shape: quota, system: system})
@@ -150,7 +150,7 @@ func shapeOf(t planner.Target) shape {
 	return resource
 }
 
-// customerOf returns the branch that something is, or lies in.
+// customerOf returns the branch that an address is, or lies in.
 func customerOf(address string, t planner.Target) string {
 	if t.IsBranch() {
 		return address
@@ -158,5 +158,5 @@ func customerOf(address string, t planner.Target) string {
 	return above(address)
 }
 
-// above returns the address above one; empty if there is none.
+// above returns the parent of an address; empty if there is none.
 func above(address string) string { return address[:max(0, strings.LastIndexByte(address, '/'))] }

@@ -1,5 +1,5 @@
-// Package held knows the plans that wait for a person: where they are in the state, what people
-// need to know of them, and which of them were rejected.
+// Package held has the plans that wait for a person: where they are in the state, what people need
+// to know about them, and which of them were rejected.
 package held
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// Where held plans are among the state's files ([ledger.Files]), and how the names there end.
+// Where held plans are among the state's files ([ledger.Files]), and how their names end.
 const (
 	Folder         = "pending"
 	planSuffix     = ".plan"
@@ -26,13 +26,13 @@ const (
 	EventForget   = "forget-rejection"
 )
 
-// rejectedName returns the state's file that says that somebody rejected a plan.
+// rejectedName returns the name of the state's file that records the rejection of a plan.
 func rejectedName(id string) string {
 	return path.Join(Folder, canonical.ShortID(id)+rejectedSuffix)
 }
 
-// Usable reads a plan file that may be approved and applied. why says that this version can't use
-// it; err that nothing is known about it.
+// Usable reads a plan file that may be approved and applied. why says why this version can't use
+// it. err means that nothing is known about it.
 func Usable(data []byte, name string) (file *planfile.File, why, err error) {
 	file, err = planfile.Parse(data)
 	if err == nil {
@@ -45,5 +45,5 @@ func Usable(data []byte, name string) (file *planfile.File, why, err error) {
 	return nil, nil, err
 }
 
-// isPlan reports whether a name in the folder is that of a plan file.
+// isPlan reports whether a name in the folder is the name of a plan file.
 func isPlan(name string) bool { return strings.HasSuffix(name, planSuffix) }

@@ -10,16 +10,15 @@ import (
 // Prefix begins a plan argument that names a held plan.
 const Prefix = "held:"
 
-// leastDigits is how many digits of an id name a plan.
+// leastDigits is how many digits of an id are enough to name a plan.
 const leastDigits = 4
 
-// Find returns the one held plan that ref means: by its name, its id, or the first digits of its
-// id.
+// Find returns the held plan that ref names: by its name, its id, or the first digits of its id.
 func Find(ref string, plans []Plan) (Plan, error) {
 	return find(ref, "held", plans, func(p Plan) (string, string) { return p.Name, p.ID })
 }
 
-// FindRejected returns the one rejection that ref means.
+// FindRejected returns the rejection that ref names.
 func FindRejected(ref string, rejected []Rejection) (Rejection, error) {
 	return find(ref, "rejected", rejected, func(r Rejection) (string, string) {
 		return r.Name,
@@ -27,7 +26,7 @@ func FindRejected(ref string, rejected []Rejection) (Rejection, error) {
 	})
 }
 
-// means reports whether ref means a plan.
+// means reports whether ref names a plan.
 func means(ref, name, id string) bool {
 	digits := strings.TrimPrefix(id, "sha256:")
 	ref = strings.TrimPrefix(ref, Prefix)

@@ -24,13 +24,13 @@ type Plan struct {
 	// File is the path of the copy on this node.
 	File  string    `json:"file"`
 	Since time.Time `json:"since"`
-	// Addresses are the resources; Danger lists the kinds of danger in the plan.
+	// Addresses are the resources. Danger lists the kinds of danger in the plan.
 	Addresses []string         `json:"addresses"`
 	Danger    []planner.Danger `json:"danger"`
 	// Because are the rules that hold it.
 	Because   []string `json:"because"`
 	Approvals int      `json:"approvals"`
-	// Summary counts the actions by their kind; Dangers is Danger in words.
+	// Summary counts the actions by kind. Dangers is Danger in words.
 	Summary string `json:"-"`
 	Dangers string `json:"-"`
 	// Keys are the resources that the plan is about.
@@ -43,8 +43,8 @@ type Unusable struct {
 	Why  error
 }
 
-// Waiting returns the plans that can be approved, the newest first, and those that nobody can
-// approve. dir is the folder of the state on this node.
+// Waiting returns the plans that can be approved, newest first, and those that nobody can approve.
+// dir is the folder of the state on this node.
 func Waiting(tx ledger.Tx, dir string) (plans []Plan, unusable []Unusable, err error) {
 	plans = []Plan{}
 	err = tx.EachFile(Folder+"/", func(name string, data []byte) error {
@@ -75,7 +75,7 @@ func Waiting(tx ledger.Tx, dir string) (plans []Plan, unusable []Unusable, err e
 	return plans, unusable, nil
 }
 
-// summarize says what people need to know of a held plan.
+// summarize returns what people need to know about a held plan.
 func summarize(p *planner.Plan, file string, approvals int) Plan {
 	id := canonical.ID(p.Core)
 	w := Plan{Name: policy.Name(&p.Core, id), ID: id, File: file, Since: p.Context.Made,
@@ -107,7 +107,7 @@ func summarize(p *planner.Plan, file string, approvals int) Plan {
 	return w
 }
 
-// write shows a held plan in the list.
+// write adds a held plan to the list.
 func (w *Plan) write(b *strings.Builder) {
 	const most = 3
 	fmt.Fprintf(b, "%s\n  since    %s\n  changes  %s:", w.Name, planner.Minute(w.Since), w.Summary)
@@ -138,7 +138,7 @@ func join[T ~string](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-// Text lists what waits and what was rejected.
+// Text lists the waiting and the rejected plans for people.
 func Text(waiting []Plan, rejected []Rejection) string {
 	var b strings.Builder
 	if len(waiting) == 0 {
@@ -160,5 +160,5 @@ func Text(waiting []Plan, rejected []Rejection) string {
 	return b.String()
 }
 
-// nameOf returns the state's name of the file of a held plan.
+// nameOf returns the name of a held plan's file in the state.
 func (w *Plan) nameOf() string { return path.Join(Folder, filepath.Base(w.File)) }

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// KeepRejections is how long a rejection stays although nothing would hold its plan any more.
+// KeepRejections is how long a rejection is kept after nothing would hold its plan any more.
 const KeepRejections = 7 * 24 * time.Hour
 
 // Rejection is a held plan that somebody does not want. The loop does not hold it again.
@@ -23,11 +23,11 @@ type Rejection struct {
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
-	// Addresses are the plan's resources; empty in what earlier builds kept.
+	// Addresses are the plan's resources. Earlier builds did not keep them.
 	Addresses []string `json:"addresses,omitempty"`
 }
 
-// Rejected returns the rejections, the newest first.
+// Rejected returns the rejections, newest first.
 func Rejected(tx ledger.Tx) ([]Rejection, error) {
 	rejected := []Rejection{}
 	err := tx.EachFile(Folder+"/", func(name string, data []byte) error {
@@ -51,7 +51,7 @@ func IsRejected(tx ledger.Tx, id string) (bool, error) {
 	return found, err
 }
 
-// Reject removes the held plan that ref means, and remembers that by rejected it.
+// Reject removes the held plan that ref names, and remembers that by has rejected it.
 func Reject(tx ledger.Tx, ref, reason string, by ledger.Person) (Plan, error) {
 	plans, _, err := Waiting(tx, "")
 	if err != nil {
@@ -80,8 +80,8 @@ func Reject(tx ledger.Tx, ref, reason string, by ledger.Person) (Plan, error) {
 }
 
 // RemoveUnusable removes the held plan in a file of this name, such as 0a1b2c3d4e5f.plan, if nobody
-// can use it. It has no id that could be trusted, so no rejection is kept: the loop holds its changes
-// again.
+// can use it. It has no id that could be trusted, so no rejection is kept: the loop holds its
+// changes again.
 func RemoveUnusable(tx ledger.Tx, file, reason string, by ledger.Person) (removed bool, err error) {
 	_, unusable, err := Waiting(tx, "")
 	if err != nil || !slices.ContainsFunc(unusable, func(u Unusable) bool {
@@ -99,7 +99,7 @@ func RemoveUnusable(tx ledger.Tx, file, reason string, by ledger.Person) (remove
 	return true, by.NotesOf(tx, EventReject, "", text)
 }
 
-// Unreject forgets the rejection that ref means.
+// Unreject removes the rejection that ref names.
 func Unreject(tx ledger.Tx, ref string, by ledger.Person) (Rejection, error) {
 	rejected, err := Rejected(tx)
 	if err != nil {
@@ -115,9 +115,9 @@ func Unreject(tx ledger.Tx, ref string, by ledger.Person) (Rejection, error) {
 	return r, by.NotesOf(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" removed")
 }
 
-// Forgettable returns the rejections that are older than [KeepRejections], and whose plans an audit
-// that saw everything would not hold: their resources are gone, or wanted otherwise. now are the
-// ids of the rejected plans that it would hold.
+// Forgettable returns the rejections that are older than [KeepRejections] and whose plans a
+// complete audit would not hold, because their resources are gone or other values are wanted. now
+// has the ids of the rejected plans that it would hold.
 func Forgettable(tx ledger.Tx, now map[string]bool) ([]Rejection, error) {
 	rejected, err := Rejected(tx)
 	return slices.DeleteFunc(rejected, func(r Rejection) bool {
@@ -140,7 +140,7 @@ func Forget(tx ledger.Tx, now map[string]bool, by ledger.Person) error {
 	return err
 }
 
-// remove removes a held plan and the notes that people were told of it.
+// remove removes a held plan, and the markers that say that it was reported.
 func remove(tx ledger.Tx, name string) error {
 	if _, err := tx.DeleteFile(name); err != nil {
 		return err

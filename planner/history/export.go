@@ -13,17 +13,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// columns returns the first line of the CSV.
+// columns returns the header line of the CSV.
 func columns() []string {
 	return []string{"seq", "time", "event", "who", "host", "plan", "approvers", "tickets", "result",
 		"address", "action", "attribute", "before", "after", "text", "hash"}
 }
 
-// Formats returns the names of the forms of [Export].
+// Formats returns the names of the formats of [Export].
 func Formats() []string { return []string{"csv", "jsonl"} }
 
-// Export writes entries for auditors: as "csv", a line for each attribute that was to be changed
-// and for each other entry; or as "jsonl", an entry a line.
+// Export writes entries for auditors: as "csv", with a line for each attribute that was to be
+// changed and for each other entry; or as "jsonl", with one entry per line.
 func Export(entries []ledger.Entry, format string) ([]byte, error) {
 	if format == "csv" {
 		return asCSV(entries)
@@ -86,7 +86,7 @@ func rows(e *ledger.Entry) (rows [][]string) {
 	return rows
 }
 
-// cell returns a text that no spreadsheet takes for a formula, and no terminal for a command.
+// cell returns a text that no spreadsheet takes for a formula and no terminal for a command.
 func cell(s string) string {
 	if s = render.Escape(s); s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s

@@ -1,5 +1,5 @@
-// Package history chooses entries of the ledger's history, and shows them to people, programs and
-// auditors.
+// Package history selects entries of the ledger's history, and formats them for people, programs
+// and auditors.
 package history
 
 import (
@@ -11,18 +11,18 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Filter chooses entries. An empty field chooses all.
+// Filter selects entries. An empty field selects all.
 type Filter struct {
-	// Since is the first moment that counts, and Until the first one that no longer does.
+	// Since is the first moment that counts, and Until the first that no longer does.
 	Since, Until time.Time
-	// Address is a glob: what was done about a resource counts if its address matches.
+	// Address is a glob. Of what was done, only resources whose address matches count.
 	Address string
-	// Approver is somebody who approved the plan, and Plan the beginning of the plan's id.
+	// Approver is a person who approved the plan. Plan is the beginning of the plan's id.
 	Approver, Plan string
 }
 
-// Read returns the entries that the filter chooses, in their order, and the hash of the head. Of
-// an entry it keeps only what was changed at the address.
+// Read returns the selected entries in order, and the hash of the head. It keeps only those changes
+// of an entry that match Address.
 func (f *Filter) Read(tx ledger.History) (chosen []ledger.Entry, head string, err error) {
 	chosen = []ledger.Entry{}
 	_, head = tx.Head()
@@ -36,8 +36,8 @@ func (f *Filter) Read(tx ledger.History) (chosen []ledger.Entry, head string, er
 	return chosen, head, err
 }
 
-// isAbout reports whether an entry is about the address, and keeps in it only what was changed
-// there. The entries of a plan follow the one that says what it changes.
+// isAbout reports whether an entry is about the address, and removes from it what was changed
+// elsewhere. The entries of a plan follow the one that says what it changes.
 func (f *Filter) isAbout(e *ledger.Entry, plans map[string]bool) bool {
 	if f.Address == "" {
 		return true

@@ -12,10 +12,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// mostChanged is how many resources of one entry people are shown.
+// mostChanged is how many resources of one entry are shown to people.
 const mostChanged = 20
 
-// Text shows entries to people.
+// Text formats entries for people.
 func Text(entries []ledger.Entry) string {
 	var b strings.Builder
 	for i := range entries {
@@ -25,7 +25,7 @@ func Text(entries []ledger.Entry) string {
 	return b.String()
 }
 
-// line returns what an entry says beside its changes.
+// line returns what an entry says, without its changes.
 func line(e *ledger.Entry) string {
 	text := fmt.Sprintf("%s  %-8s %s@%s", planner.Minute(e.Time), e.Event, render.Escape(e.Who),
 		render.Escape(e.Host))
@@ -47,7 +47,7 @@ func line(e *ledger.Entry) string {
 	return text + "\n"
 }
 
-// countsOf says how many resources went how: "3 done, 1 failed".
+// countsOf returns how many resources had each result: "3 done, 1 failed".
 func countsOf(counts map[string]int) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -58,7 +58,7 @@ func countsOf(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// writeChanged shows what was to be changed, attribute by attribute.
+// writeChanged writes what was to be changed, attribute by attribute.
 func writeChanged(b *strings.Builder, changed []ledger.Changed) {
 	for _, c := range changed[:min(mostChanged, len(changed))] {
 		fmt.Fprintf(b, "    %s %s\n", c.Action, render.Quote(c.Address))

@@ -2,7 +2,8 @@ package ledger
 
 import "github.com/waldur/cscs-storage-sync/planner"
 
-// Changed is what a plan changes of one resource, as the history keeps it: plan files come and go.
+// Changed is what a plan changes about one resource. The history keeps it, because plan files are
+// removed.
 type Changed struct {
 	Key     planner.Key        `json:"key"`
 	Address string             `json:"address"`
@@ -11,7 +12,7 @@ type Changed struct {
 	Changes []planner.Change `json:"changes,omitempty"`
 }
 
-// ChangedBy lists what a plan changes, in the plan's order.
+// ChangedBy returns what a plan changes, in the order of the plan.
 func ChangedBy(core *planner.Core) []Changed {
 	list := make([]Changed, len(core.Actions))
 	for i := range core.Actions {

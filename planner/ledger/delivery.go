@@ -6,10 +6,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Delivery is a callback that waits in the outbox. It holds no token: that is added when it is
-// sent.
+// Delivery is a callback that waits in the outbox. It has no token; that is added when it is sent.
 type Delivery struct {
-	// Seq is its number and its place in the order; never used again.
+	// Seq is its number and its place in the order. It is never used again.
 	Seq      uint64           `json:"seq"`
 	Key      planner.Key      `json:"key"`
 	Address  string           `json:"address"`
@@ -17,16 +16,17 @@ type Delivery struct {
 	Callback planner.Callback `json:"callback"`
 	// URL is the target as [planner.KeptURL] returns it, without waldur.url.
 	URL string `json:"url"`
-	// OrderURL is the order's own URL, kept likewise: asked before anything is sent again.
+	// OrderURL is the order's own URL, kept in the same form. It is asked before anything is sent
+	// again.
 	OrderURL string `json:"order_url,omitempty"`
 	// Body is the JSON body; empty for none.
 	Body  []byte    `json:"body,omitempty"`
 	Plan  string    `json:"plan,omitempty"`
 	Since time.Time `json:"since"`
-	// Tries counts attempts that failed; Next is when another is due: zero, at once.
+	// Tries counts failed attempts. Next is when another is due; zero means at once.
 	Tries int       `json:"tries"`
 	Next  time.Time `json:"next"`
-	// Problem is why the last attempt failed. Parked: only a person can go on.
+	// Problem says why the last attempt failed. Parked reports whether only a person can continue.
 	Problem string `json:"problem,omitempty"`
 	Parked  bool   `json:"parked,omitempty"`
 }
@@ -38,11 +38,12 @@ func (d Delivery) Undelivered() planner.Undelivered {
 		Problem: d.Problem, Parked: d.Parked}
 }
 
-// longestWait is for how long an answer of Waldur's may put a callback off, and a little more.
+// longestWait is a little more than the longest time for which an answer of Waldur may delay a
+// callback.
 const longestWait = 25 * time.Hour
 
-// Waits reports whether a callback is not due yet. One that is put off for longer than anything is,
-// was put off by a clock that was ahead: it is due.
+// Waits reports whether a callback is not due yet. If it is delayed by more than longestWait, the
+// clock was ahead when that was noted, so the callback is due.
 func (d Delivery) Waits(now time.Time) bool {
 	return now.Before(d.Next) && d.Next.Sub(now) <= longestWait
 }

@@ -10,40 +10,39 @@ import (
 // The events of the history.
 const (
 	EventBegin = "begin"
-	// EventChanges follows begin where one entry does not hold all that the plan changes.
+	// EventChanges follows the begin of a plan if one entry cannot hold all that the plan changes.
 	EventChanges = "changes"
 	EventResume  = "resume"
 	EventJournal = "journal"
 	EventFinish  = "finish"
 	EventAbandon = "abandon"
 	EventDrop    = "drop"
-	// EventRenamed, EventShrunk and EventOrderOver are what the loop and applies note by
-	// themselves.
+	// EventRenamed, EventShrunk and EventOrderOver are noted by the loop and by applies.
 	EventRenamed   = "renamed"
 	EventShrunk    = "accept-shrunk"
 	EventOrderOver = "order-over"
-	// EventHold, EventUnhold, EventRemove and EventRescan are what people do beside plans.
+	// EventHold, EventUnhold, EventRemove and EventRescan are noted for what people do without a plan.
 	EventHold   = "hold"
 	EventUnhold = "unhold"
 	EventRemove = "remove"
 	EventRescan = "rescan"
-	// EventTake says that this state has taken a system from another one.
+	// EventTake means that this state has taken a system from another state.
 	EventTake = "take"
 )
 
-// Entry is one entry of the history. Each holds the hash of the one before it, so that nothing
-// before a known hash can be changed, removed or reordered unseen.
+// Entry is one entry of the history. Each has the hash of the one before it, so that nothing before
+// a known hash can be changed, removed or reordered unnoticed.
 type Entry struct {
 	// Seq counts from 1 without gaps.
 	Seq  uint64    `json:"seq"`
 	Time time.Time `json:"time"`
 	Who  string    `json:"who"`
 	Host string    `json:"host,omitempty"`
-	// Event is one of the Event constants, or what the caller calls it.
+	// Event is one of the Event constants, or a name chosen by the caller.
 	Event     string     `json:"event"`
 	Plan      string     `json:"plan,omitempty"`
 	Approvals []Approval `json:"approvals,omitempty"`
-	// Counts are numbers of resources, by how it went: done, failed, skipped, …
+	// Counts are numbers of resources, by result: done, failed, skipped, …
 	Counts map[string]int `json:"counts,omitempty"`
 	Text   string         `json:"text,omitempty"`
 	// Steps are the last steps of each resource of a plan that ended.

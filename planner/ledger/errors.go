@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// UsedError reports that a plan has already run: a plan is single-use.
+// UsedError means that a plan has already run. A plan runs only once.
 type UsedError struct {
 	Plan   string
 	At     time.Time
@@ -14,14 +14,14 @@ type UsedError struct {
 	Result Result
 }
 
-// Error says when and by whom the plan was applied, and what came out.
+// Error says when and by whom the plan was applied, and with what result.
 func (e *UsedError) Error() string {
 	return fmt.Sprintf("plan %s was already applied at %s by %s, result %s: make a new plan",
 		e.Plan,
 		e.At.UTC().Format(time.RFC3339), e.By, e.Result)
 }
 
-// SupersededError reports that a plan made later for some of the same resources has begun.
+// SupersededError means that a plan that was made later for some of the same resources has begun.
 type SupersededError struct {
 	Plan string
 	By   []Supersession
@@ -39,7 +39,7 @@ func (e *SupersededError) Error() string {
 		e.Plan, first.Plan, first.Made.UTC().Format(time.RFC3339), first.Key.Text(), more)
 }
 
-// ApprovalUsedError reports that an approval has already served a plan that ran.
+// ApprovalUsedError means that an approval was already used by a plan that ran.
 type ApprovalUsedError struct {
 	Approval Approval
 	At       time.Time
@@ -52,13 +52,13 @@ func (e *ApprovalUsedError) Error() string {
 		e.Approval.Time.UTC().Format(time.RFC3339), e.At.UTC().Format(time.RFC3339))
 }
 
-// ErrNotBegun reports that a plan that is not in progress was to be continued, finished or
+// ErrNotBegun means that a plan is not in progress, so it cannot be continued, finished or
 // abandoned.
 var ErrNotBegun = errors.New("not in progress")
 
-// ErrNotFound reports that there is no such plan, callback or hold.
+// ErrNotFound means that there is no such plan, callback or hold.
 var ErrNotFound = errors.New("not found")
 
-// ErrUnfit reports what the state cannot hold, of one resource. Nothing of it was written; the rest
-// of the batch may be.
+// ErrUnfit means that the state cannot hold something about one resource. Nothing about that
+// resource was written; the rest of the batch may be.
 var ErrUnfit = errors.New("the state cannot hold it")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Holder says who holds the lock. It is for the message only: the kernel alone decides whether the
+// Holder says who holds the lock. It is only for messages: the kernel alone decides whether the
 // lock is free.
 type Holder struct {
 	Who   string    `json:"who"`
@@ -15,11 +15,11 @@ type Holder struct {
 	Since time.Time `json:"since"`
 }
 
-// LockedError reports that another process holds the lock.
+// LockedError means that another process holds the lock.
 type LockedError struct {
 	File   string
 	Holder Holder
-	// Waited is how long it was waited for.
+	// Waited is how long the caller waited for the lock.
 	Waited time.Duration
 }
 
@@ -53,12 +53,12 @@ func (e *LockedError) wayOut() string {
 	return "wait longer, or see what that process waits for"
 }
 
-// StandbyError reports that the loop of this node waits, because another node's loop works.
+// StandbyError means that the loop of this node waits because another node's loop works.
 type StandbyError struct {
 	// Node is the other node.
 	Node string
 	// Leads means that all is well: this node takes over when the other one is gone. Otherwise a
-	// person has something to correct.
+	// person has to correct something.
 	Leads bool
 	Err   error
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Result is how a plan that has begun ended, or stands.
+// Result says how a plan that has begun ended, or that it has not.
 type Result string
 
-// The results. A plan that was interrupted has not ended: apply of it goes on.
+// The results. A plan that was interrupted has not ended: the next apply continues it.
 const (
 	Done        Result = "done"
 	Partial     Result = "partial"
@@ -25,28 +25,28 @@ type Approval struct {
 	Kind    string `json:"kind,omitempty"`
 	Ticket  string `json:"ticket,omitempty"`
 	Comment string `json:"comment,omitempty"`
-	// Digest identifies the approval, which is single-use: the SHA-256, in hex, of the message and
-	// of the key that signed it, whatever the encoding of the signature.
+	// Digest identifies the approval, which may be used once. It is the SHA-256, in hex, of the
+	// message and of the key that signed it, whatever the encoding of the signature.
 	Digest string `json:"digest"`
 }
 
 // PlanStart is a plan that is about to begin.
 type PlanStart struct {
-	// ID is the plan id; Context the SHA-256 of the whole machine's part; Made when the plan was
-	// made, and Ledger the number of the last entry of the history then ([Tx.Head]).
+	// ID is the plan id. Context is the SHA-256 of the whole machine's part. Made is when the plan was
+	// made, and Ledger is the number of the history's last entry then ([Tx.Head]).
 	ID, Context string
 	Made        time.Time
 	Ledger      uint64
-	// Keys are the resources that it touches.
+	// Keys are the resources that it changes.
 	Keys []planner.Key
-	// Changed is what it changes of them, for the history.
+	// Changed is what it changes about them, for the history.
 	Changed []Changed
-	// Approvals are those that were counted.
+	// Approvals are the approvals that counted.
 	Approvals []Approval
 	Who, Host string
 }
 
-// Plan is what the ledger knows of a plan that has begun.
+// Plan is what the ledger knows about a plan that has begun.
 type Plan struct {
 	ID      string    `json:"id"`
 	Context string    `json:"context"`
@@ -55,17 +55,17 @@ type Plan struct {
 	Begun   time.Time `json:"begun"`
 	By      string    `json:"by"`
 	Host    string    `json:"host,omitempty"`
-	// Resources counts the resources that it touches.
+	// Resources is the number of resources that it changes.
 	Resources int        `json:"resources"`
 	Approvals []Approval `json:"approvals,omitempty"`
-	// Steps counts the journal's steps so far.
+	// Steps is the number of steps in the journal so far.
 	Steps uint64 `json:"steps"`
 	// Result is empty while the plan runs for the first time.
 	Result Result `json:"result,omitempty"`
-	// Ended is when the result was noted, EndedSeq the number of the history's entry of it.
+	// Ended is when the result was recorded. EndedSeq is the number of the history's entry about it.
 	Ended    time.Time `json:"ended"`
 	EndedSeq uint64    `json:"ended_seq,omitempty"`
-	// EndedBy is who ended it, and Why what was said about it.
+	// EndedBy says who ended it, and Why says why.
 	EndedBy string         `json:"ended_by,omitempty"`
 	Why     string         `json:"why,omitempty"`
 	Counts  map[string]int `json:"counts,omitempty"`
@@ -74,11 +74,11 @@ type Plan struct {
 // Over reports whether the plan has ended: it can never run again.
 func (p Plan) Over() bool { return p.Result != "" && p.Result != Interrupted }
 
-// Renewed reports whether a plan with this id, made when the history's last entry was number
-// ledger, is a new one: made after this one has ended. Clocks have no part in it.
+// Renewed reports whether a plan with this id is a new one, made after this one had ended. ledger
+// is the number of the history's last entry when it was made. Clocks are not used.
 func (p Plan) Renewed(ledger uint64) bool { return p.EndedSeq > 0 && ledger >= p.EndedSeq }
 
-// Supersession reports whether a plan made later has begun for a resource.
+// Supersession says that a plan that was made later has begun for a resource.
 type Supersession struct {
 	Key  planner.Key
 	Plan string
@@ -91,7 +91,7 @@ const StepDone = "done"
 // Step is one step of a begun plan that was done: one line of its journal.
 type Step struct {
 	Key planner.Key `json:"key"`
-	// Name is the step's; apply decides what the names mean.
+	// Name is the name of the step. Package apply decides what the names mean.
 	Name  string    `json:"name"`
 	Inode uint64    `json:"inode,omitempty"`
 	Note  string    `json:"note,omitempty"`

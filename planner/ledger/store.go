@@ -1,6 +1,6 @@
 // Package ledger has the types of what must survive a crash: records, plans that have begun and
-// their journals, callbacks that wait, holds and history. [Store] is where they are kept; package
-// state is one.
+// their journals, callbacks that wait, holds and history. A [Store] keeps them; package state has
+// one.
 package ledger
 
 import (
@@ -11,32 +11,33 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Store keeps what must survive. A batch is all or nothing: after Update has returned nil,
-// everything in it is on disk; after an error, nothing of it is.
+// Store keeps what must survive a crash. A batch is all or nothing: if Update returns nil,
+// everything in it is on disk; if it returns an error, nothing is.
 type Store interface {
-	// View runs f in one unchanging view of the store.
+	// View runs f on one unchanging view of the store.
 	View(f func(Tx) error) error
-	// Update runs f in a batch that may write; another writer waits.
+	// Update runs f in a batch that may write. Another writer waits.
 	Update(f func(Tx) error) error
 }
 
-// Locker gives the lock of everything that changes the storage: one process at a time holds it.
+// Locker has the lock for everything that changes the storage. One process at a time holds it.
 type Locker interface {
-	// Lock waits for the lock for at most wait; a [*LockedError] names who holds it.
+	// Lock waits at most wait for the lock. A [*LockedError] names its holder.
 	Lock(ctx context.Context, by Holder, wait time.Duration) (Lock, error)
 }
 
 // Lock is held until Release.
 type Lock interface {
-	// Check returns an error once the lock protects nothing any more. Ask before each group of
+	// Check returns an error once the lock no longer protects anything. Call it before each group of
 	// changes.
 	Check() error
 	Release() error
 }
 
-// Tx is one batch. It is valid only inside the function that got it, and on its goroutine.
+// Tx is one batch. It is valid only inside the function that got it, and only on its goroutine.
 type Tx interface {
-	// Now is the time at which the batch began, in UTC. Everything in a batch happens at this time.
+	// Now returns the time at which the batch began, in UTC. Everything in a batch happens at this
+	// time.
 	Now() time.Time
 	Records
 	Archive
@@ -48,28 +49,28 @@ type Tx interface {
 	Files
 }
 
-// Records are what was last seen as wanted, by resource, and the identities of the systems'
+// Records are what was last seen as wanted, by resource, and the identities of the systems' root
 // directories.
 type Records interface {
 	PutRecord(r planner.Record) error
 	DeleteRecord(key planner.Key) (existed bool, err error)
-	// Rename puts what is recorded, here and in the archive register, under other keys; it returns
-	// how many it found.
+	// Rename moves records, and entries of the archive register, to other keys. It returns how many it
+	// moved.
 	Rename(now map[planner.Key]planner.Key) (int, error)
 	Record(key planner.Key) (r planner.Record, recorded bool, err error)
 	Records() ([]planner.Record, error)
-	// Written is the number of the last record, or entry of the archive register, that was written.
+	// Written returns the number of the last record or archive entry that was written.
 	Written() uint64
 	PutRoot(system string, id planner.RootIdentity) error
 	DeleteRoot(system string) (existed bool, err error)
 	Roots() (map[string]planner.RootIdentity, error)
-	// Recorded is everything that planning depends on; Waiting the same without records and
-	// archive.
+	// Recorded returns everything that planning depends on. Waiting returns the same without records
+	// and archive.
 	Recorded() (planner.Recorded, error)
 	Waiting() (planner.Recorded, error)
 }
 
-// Archive is the register of archived directories. A directory's place in the archive is its
+// Archive is the register of archived directories. The place of a directory in the archive is its
 // identity.
 type Archive interface {
 	PutArchived(a planner.Archived) error
@@ -78,14 +79,14 @@ type Archive interface {
 	ReplaceArchiveRegister(found []planner.Archived) error
 }
 
-// Outbox are the callbacks that wait. Those of one order of one resource are sent in their order.
+// Outbox has the callbacks that wait. The callbacks of one order of one resource are sent in order.
 type Outbox interface {
-	// Enqueue returns the callback's number. A plan's callback of a resource that already waits is
-	// not there twice.
+	// Enqueue adds a callback and returns its number. If the same callback of the same plan and
+	// resource already waits, it is not added again.
 	Enqueue(d Delivery) (uint64, error)
 	Outbox() ([]Delivery, error)
 	WaitingOf(key planner.Key) ([]Delivery, error)
-	// Due are those that may be sent at now: of each order only the first.
+	// Due returns the callbacks that may be sent at now: of each order only the first.
 	Due(now time.Time) ([]Delivery, error)
 	MarkDelivered(seq uint64) error
 	MarkFailed(seq uint64, problem string, next time.Time) error
@@ -100,7 +101,7 @@ type Plans interface {
 	Begin(p PlanStart) (resumed bool, err error)
 	ApprovalUsed(plan string, a Approval) (used bool, at time.Time, err error)
 	Superseded(p PlanStart) ([]Supersession, error)
-	// Touched are the resources for which a plan was the last to begin.
+	// Touched returns the resources for which a plan was the last to begin.
 	Touched(plan string) ([]planner.Key, error)
 	BegunSince(id string, since time.Time, keys []planner.Key) ([]Supersession, error)
 	Plan(id string) (p Plan, begun bool, err error)
@@ -111,7 +112,7 @@ type Plans interface {
 	Steps(plan string) ([]Step, error)
 }
 
-// History is the chain of what was done. Nothing before a known head can be changed unseen.
+// History is the chain of what was done. Nothing before a known head can be changed unnoticed.
 type History interface {
 	AppendHistory(e Entry) (head string, err error)
 	Head() (seq uint64, hash string)
@@ -119,7 +120,7 @@ type History interface {
 	VerifyHistory(head string) error
 }
 
-// Holds are what people have put on hold.
+// Holds are the holds that people have put in force.
 type Holds interface {
 	AddHold(h planner.Hold) error
 	RemoveHolds(glob string) ([]planner.Hold, error)
@@ -127,8 +128,8 @@ type Holds interface {
 	AllHolds() ([]planner.Hold, error)
 }
 
-// Index is the last complete listing, in chunks; written is what [Records].Written was when it
-// began.
+// Index is the last complete listing, in chunks. written is the value of [Records].Written when the
+// listing began.
 type Index interface {
 	SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error
 	Index() (at time.Time, written uint64, chunks []json.RawMessage, err error)
@@ -141,7 +142,7 @@ type Files interface {
 	File(name string) (data []byte, found bool, err error)
 	PutFile(name string, data []byte) error
 	DeleteFile(name string) (existed bool, err error)
-	// EachFile calls f for each document whose name begins with prefix, in the order of names. f
+	// EachFile calls f for each document whose name begins with prefix, in the order of the names. f
 	// may keep data.
 	EachFile(prefix string, f func(name string, data []byte) error) error
 }

@@ -12,10 +12,10 @@ type Bar struct {
 // Part is one part of a bar. Class is one of use, full, over, more and mark.
 type Part struct{ Class, From, Width string }
 
-// nearlyFull is the share of a limit from which on a bar warns.
+// nearlyFull is the share of a limit from which a bar warns.
 const nearlyFull = 0.9
 
-// NewBar shows what is used of a limit. What is over the limit fills the bar, in the colour of
+// NewBar shows the usage of a limit. A usage above the limit fills the bar, in the colour of
 // danger.
 func NewBar(label string, used, limit uint64) Bar {
 	share, class := Share(used, limit), "use"
@@ -28,7 +28,7 @@ func NewBar(label string, used, limit uint64) Bar {
 	return Bar{label, []Part{Span(class, 0, share)}}
 }
 
-// Share returns a part of a whole, between 0 and 1. Of nothing, anything is all.
+// Share returns part divided by whole, but at most 1. If both are 0, it returns 0.
 func Share(part, whole uint64) float64 {
 	if part >= whole {
 		if part == 0 {

@@ -1,4 +1,4 @@
-// Package page is what all pages of cscs-sync have in common: one stylesheet, the frame of a page,
+// Package page has what all pages of cscs-sync have in common: one stylesheet, the frame of a page,
 // and bars. A page is one file: no script, no style attribute, and nothing from outside. The
 // package is pure.
 package page
@@ -15,8 +15,8 @@ var style string
 //go:embed frame.tmpl
 var frame string
 
-// ContentSecurityPolicy allows a page its stylesheet, which it names by its digest, and nothing
-// else.
+// ContentSecurityPolicy returns a policy that allows a page only its stylesheet, which the policy
+// names by its digest.
 func ContentSecurityPolicy() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +

@@ -1,5 +1,5 @@
-// Package parallel runs pure functions on all processors. The results do not depend on how many
-// processors there are.
+// Package parallel runs pure functions on all processors. The results do not depend on the number
+// of processors.
 package parallel
 
 import (
@@ -9,10 +9,10 @@ import (
 )
 
 // Meanwhile runs f while the caller continues. It returns a function that waits for the result of
-// f. If f panics, that function panics in the goroutine that calls it, and nothing else does.
+// f. If f panics, only that function panics, in the goroutine that calls it.
 func Meanwhile[R any](f func() R) func() R {
 	done := make(chan struct{})
-	result := sync.OnceValue(f) // which keeps a panic as well
+	result := sync.OnceValue(f) // it keeps a panic as well
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }()

@@ -17,7 +17,7 @@ const (
 func beginLine(label string) string { return "-----BEGIN " + label + "-----" }
 func endLine(label string) string   { return "-----END " + label + "-----" }
 
-// armor returns a PEM block without headers, base64 in lines of 64.
+// armor returns a PEM block without headers, with base64 in lines of 64 characters.
 func armor(label string, payload []byte) []byte {
 	var b bytes.Buffer
 	b.Grow(len(payload)*4/3 + len(payload)/45 + 100)
@@ -33,8 +33,8 @@ func armor(label string, payload []byte) []byte {
 	return b.Bytes()
 }
 
-// unarmor reads the block at the start of data, which has to be exactly as armor writes it, and
-// gives the rest. line is that of the block in the file, for errors.
+// unarmor reads the block at the start of data, which must be exactly as armor writes it, and
+// returns the rest. line is the line of the block in the file, for errors.
 func unarmor(label string, data []byte, line int) (payload, rest []byte, err error) {
 	begin, end := []byte(beginLine(label)+"\n"), []byte(endLine(label)+"\n")
 	body, ok := bytes.CutPrefix(data, begin)
@@ -66,7 +66,7 @@ func unarmor(label string, data []byte, line int) (payload, rest []byte, err err
 // EncodeApproval returns the block of an approval, ready for [File.AddApproval].
 func EncodeApproval(payload []byte) []byte { return armor(approvalLabel, payload) }
 
-// DecodeApproval returns the payload of an approval's block. It takes only what [EncodeApproval]
+// DecodeApproval returns the payload of an approval's block. It accepts only what [EncodeApproval]
 // writes.
 func DecodeApproval(block []byte) ([]byte, error) {
 	payload, rest, err := unarmor(approvalLabel, normalise(block), 1)

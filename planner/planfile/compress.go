@@ -10,8 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// compress is gzip at the default level with an empty header. Which bytes come out depends on the
-// Go that built this program, so nothing may depend on them: [Parse] compares what was compressed.
+// compress compresses data with gzip, at the default level and with an empty header. The compressed
+// bytes depend on the Go version that built this program, so nothing may depend on them: [Parse]
+// compares what was compressed.
 func compress(data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
@@ -28,24 +29,25 @@ func compress(data []byte) ([]byte, error) {
 }
 
 // The header of gzip (RFC 1952): magic, method, flags, time, a hint about the level, and the
-// system. It can carry a name, a comment and more; here it carries nothing.
+// system. It can have a name, a comment and more. Here it has none of these.
 const (
 	gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-	gzipLevel  = 8 // where the hint about the level is
+	gzipLevel  = 8 // the offset of the hint about the level
 )
 
-// gzipLevels are the hints there are: none, best and fastest. They change nothing.
+// gzipLevels are the possible hints: none, best and fastest. They change nothing.
 var gzipLevels = []byte{0, 2, 4}
 
-// emptyHeader reports whether compressed data begins with a header that carries nothing.
+// emptyHeader reports whether compressed data begins with a header without a name, a comment or
+// anything else.
 func emptyHeader(data []byte) bool {
 	return len(data) > len(gzipHeader) && string(data[:gzipLevel]) == gzipHeader[:gzipLevel] &&
 		slices.Contains(gzipLevels, data[gzipLevel]) && data[gzipLevel+1] == gzipHeader[gzipLevel+1]
 }
 
-// decompress undoes compress, whatever compressor it was. The header has to be empty, and nothing
-// may follow the data, so that a file has no place for what nobody is shown. It gives up beyond
-// limit bytes: a small file must not fill the memory.
+// decompress reverses compress, for the output of any compressor. The header must be empty and
+// nothing may follow the data, so that a file has no place for something that nobody is shown. It
+// stops at limit bytes, because a small file must not fill the memory.
 func decompress(data []byte, limit int64) ([]byte, error) {
 	if !emptyHeader(data) {
 		return nil, damaged(0,
@@ -78,7 +80,8 @@ func claimed(data []byte) int64 {
 	return int64(binary.LittleEndian.Uint32(data[len(data)-4:]))
 }
 
-// readAll is [io.ReadAll] with room for what is expected: growing would copy it several times.
+// readAll is [io.ReadAll] with room for the expected size, because growing would copy the data
+// several times.
 func readAll(r io.Reader, expected int64) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 0, expected+bytes.MinRead))
 	_, err := b.ReadFrom(r)

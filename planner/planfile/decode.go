@@ -7,13 +7,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// decode reads the machine's part, and takes it only in its canonical form.
+// decode reads the machine's part. It accepts only the canonical form.
 func decode(part []byte) (*planner.Plan, error) {
 	plan, err := canonical.Decode(part)
 	return plan, unread(err)
 }
 
-// unread returns the error of a machine's part that could not be read.
+// unread returns the error for a machine's part that could not be read.
 func unread(err error) error {
 	switch {
 	case errors.Is(err, canonical.ErrFormat):

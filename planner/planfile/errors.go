@@ -7,11 +7,11 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// FormatError says why a file is not taken as a plan file: where, what, and what to do.
+// FormatError says why a file is refused as a plan file: where, what, and what to do.
 type FormatError struct {
 	// Line counts from 1 in the file's normal form; 0 if the problem has no line.
 	Line int
-	// Problem is what is wrong, Hint the way out.
+	// Problem says what is wrong, and Hint what to do.
 	Problem, Hint string
 }
 
@@ -23,7 +23,7 @@ func (e *FormatError) Error() string {
 	return "plan file: " + at + e.Problem + ": " + e.Hint
 }
 
-// ForeignError says that a plan was written by rules other than this program's.
+// ForeignError means that a plan was written by other rules than this program's.
 type ForeignError struct {
 	// Renderer is the version of the rules.
 	Renderer int

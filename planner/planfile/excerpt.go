@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// excerptRunes is how much of a line an error quotes.
+	// excerptRunes is how many characters of a line an error quotes.
 	excerptRunes = 60
-	// lead is how much of it comes before the first difference.
+	// lead is how many of them come before the first difference.
 	lead = 20
 )
 
-// excerpt shows the start of a line of a file that is not as it should be.
+// excerpt quotes the start of a line that is wrong.
 func excerpt(line []byte) string { return excerptAt(line, 0) }
 
-// excerptAt quotes a line around the rune at which something is wrong.
+// excerptAt quotes a line around the character where something is wrong.
 func excerptAt(line []byte, at int) string {
 	s, before, after := []rune(string(line)), "", ""
 	if from := min(at-lead, len(s)-excerptRunes); from > 0 {
@@ -34,8 +34,8 @@ func excerptAt(line []byte, at int) string {
 // colors are the codes that colour the text of a plan.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// whereTheyDiffer finds the first line, from 1, in which two texts differ, and quotes both around
-// the place. Colours are left out of the quotes unless they are the difference.
+// whereTheyDiffer returns the first line, from 1, in which two texts differ, and quotes both around
+// the difference. The quotes leave out colours unless these are the difference.
 func whereTheyDiffer(found, want []byte) (line int, was, wanted string) {
 	at := canonical.FirstDifference(found, want)
 	line = 1 + bytes.Count(want[:at], []byte("\n"))

@@ -15,13 +15,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// MaxSize is the most that a plan file may have, in bytes.
+// MaxSize is the largest size of a plan file, in bytes.
 const MaxSize = 256 << 20
 
 // begin is how every plan file begins.
 const begin = "cscs-sync plan v1"
 
-// MayReplace refuses to have anything but a plan file replaced by one.
+// MayReplace refuses to replace a file that is not a plan file.
 func MayReplace(existing []byte) error {
 	if !bytes.HasPrefix(existing, []byte(begin)) {
 		return errors.New("it is no plan file; name another file, or remove it")
@@ -29,7 +29,7 @@ func MayReplace(existing []byte) error {
 	return nil
 }
 
-// MayReplaceJSON refuses to have anything but the JSON of a plan replaced by one.
+// MayReplaceJSON refuses to replace a file that is not the JSON of a plan.
 func MayReplaceJSON(existing []byte) error {
 	var head struct {
 		Version string `json:"format_version"`
@@ -42,14 +42,14 @@ func MayReplaceJSON(existing []byte) error {
 	return nil
 }
 
-// textLine is the line of the file on which the readable part begins.
+// textLine is the line on which the readable part begins.
 const textLine = 3
 
 // File is a plan file that has passed all checks.
 type File struct {
 	Plan *planner.Plan
-	// Text is the readable part as it stands in the file. Of a foreign file nobody knows whether it
-	// fits the plan: it is not to be shown.
+	// Text is the readable part of the file. Do not show the text of a foreign file: nobody knows
+	// whether it fits the plan.
 	Text []byte
 	// Colored reports whether Text is the coloured rendering.
 	Colored bool
@@ -58,13 +58,13 @@ type File struct {
 	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the
 	// file.
 	Approvals [][]byte
-	// id is the plan's, as [canonical.ID] computes it.
+	// id is the plan's id, as [canonical.ID] computes it.
 	id string
 	// head is the file up to the end of the machine's part.
 	head []byte
 }
 
-// Marshal returns the plan file of a plan. It refuses a plan that no reader would take.
+// Marshal returns the plan file of a plan. It refuses a plan that no reader would accept.
 func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	if plan.Context.Renderer != canonical.Renderer {
 		return nil, &ForeignError{Renderer: plan.Context.Renderer}
@@ -72,7 +72,7 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	plan = canonical.Normal(plan)
 	part, id := canonical.EncodeWithID(plan)
 	if bytes.ContainsRune(part, utf8.RuneError) {
-		// Something was no UTF-8, perhaps. What is rendered is what a reader will have.
+		// Perhaps something was not UTF-8. A reader will have what is rendered.
 		var err error
 		if plan, err = decode(part); err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 	return data, nil
 }
 
-// ownMistake changes the way out of an error: a plan that was just made has no author to ask.
+// ownMistake changes the hint of an error: a plan that was just made has no author to ask.
 func ownMistake(err error) error {
 	var bad *FormatError
 	if !errors.As(err, &bad) {
@@ -110,10 +110,9 @@ func rendering(plan *planner.Plan, id string, color bool) []byte {
 	return render.TextOf(plan, id, render.Options{Color: color})
 }
 
-// Parse reads a plan file and refuses everything that Marshal and AddApproval would not have
-// written, but for the form in which it is compressed: that is the compressor's. Errors are
-// [*FormatError]s, or a [*ForeignError] of a file that another version wrote and this one can't
-// even show.
+// Parse reads a plan file. It refuses everything that Marshal and AddApproval would not have
+// written, except for differences in compression. An error is a [*FormatError] or, for a file that
+// another version wrote and this one can't even show, a [*ForeignError].
 func Parse(data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, damaged(0, "it has more than %s", planner.Bytes(MaxSize))
@@ -134,10 +133,10 @@ func Parse(data []byte) (*File, error) {
 	return f, f.readApprovals(rest, line+bytes.Count(block[:len(block)-len(rest)], []byte("\n")))
 }
 
-// open unpacks and checks the machine's part, and the text against it.
+// open decompresses and checks the machine's part, and checks the text against it.
 func (f *File) open(packed []byte, size int64) error {
-	// JSON is two to four times its text and its compressed form; sixteen times leaves room and stops
-	// a bomb.
+	// JSON is two to four times as long as its text and its compressed form. A factor of sixteen
+	// leaves room and stops a decompression bomb.
 	part, err := decompress(packed, 16<<20+16*size)
 	if err != nil {
 		return err
@@ -158,7 +157,7 @@ func (f *File) open(packed []byte, size int64) error {
 }
 
 // read reads and checks the machine's part. While its form is compared, the text that the file
-// should have is rendered; shown waits for it, and is nil for a foreign file.
+// should have is rendered. shown waits for that text; it is nil for a foreign file.
 func (f *File) read(part []byte) (shown func() []byte, err error) {
 	reading, err := canonical.Begin(part)
 	if err != nil {
@@ -181,11 +180,11 @@ func (f *File) read(part []byte) (shown func() []byte, err error) {
 	return shown, invalid
 }
 
-// Show is [render.Text] of the plan. Where the text of the file is the same, or has only colour
-// more, it is used: it is known to be right.
+// Show returns [render.Text] of the plan. If the text of the file is the same or differs only by
+// colour, Show uses it, because it is known to be right.
 func (f *File) Show(opt render.Options) []byte {
 	asked := opt
-	asked.MaxSize = 0 // which no text heeds
+	asked.MaxSize = 0 // texts ignore it
 	if asked.Width == render.DefaultWidth {
 		asked.Width = 0
 	}
@@ -200,7 +199,7 @@ func (f *File) Show(opt render.Options) []byte {
 }
 
 // uncolored returns a text without the sequences ESC [ … m, which are all that colour adds. What a
-// plan says never contains an escape character: [render.Escape] shows it as text.
+// plan says never contains an escape character, because [render.Escape] shows it as text.
 func uncolored(text []byte) []byte {
 	plain := make([]byte, 0, len(text))
 	for {
@@ -220,7 +219,8 @@ func (f *File) compareText(want []byte) error {
 		return nil
 	}
 	line, found, wanted := whereTheyDiffer(f.Text, want)
-	return damaged(line+textLine-1, "the text does not show what the machine's part does: found %s, want %s", found, wanted)
+	return damaged(line+textLine-1, "the text does not show what the machine's part does: "+
+		"found %s, want %s", found, wanted)
 }
 
 func (f *File) readApprovals(rest []byte, line int) error {
@@ -237,7 +237,7 @@ func (f *File) readApprovals(rest []byte, line int) error {
 	return nil
 }
 
-// cutText takes the first line and the readable part off; block is what follows, and line where
+// cutText splits off the first line and the readable part. block is what follows, and line is where
 // that begins.
 func cutText(data []byte) (text, block []byte, line int, err error) {
 	first, rest, _ := bytes.Cut(data, []byte("\n"))
@@ -263,8 +263,8 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 	return text, block, textLine + 1 + bytes.Count(text, []byte("\n")), nil
 }
 
-// normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, no last line
-// end.
+// normalise undoes what mail and ticket systems do to text: CRLF, blanks at line ends, and a
+// missing last line end.
 func normalise(data []byte) []byte {
 	if bytes.HasSuffix(data, []byte("\n")) && bytes.IndexByte(data, '\r') < 0 && !bytes.Contains(data,
 		[]byte(" \n")) &&
@@ -283,7 +283,7 @@ func normalise(data []byte) []byte {
 // Bytes returns the file in its normal form, with all approvals.
 func (f *File) Bytes() []byte { return slices.Concat(append([][]byte{f.head}, f.Approvals...)...) }
 
-// AddApproval puts one more approval at the end. It takes a block of [EncodeApproval].
+// AddApproval adds one approval at the end. The block must be one of [EncodeApproval].
 func (f *File) AddApproval(block []byte) error {
 	payload, err := DecodeApproval(block)
 	if err != nil {
@@ -293,7 +293,7 @@ func (f *File) AddApproval(block []byte) error {
 	return nil
 }
 
-// Check refuses what may be looked at but not approved or applied: a file whose text could not be
+// Check refuses a file that may be shown but not approved or applied, because its text could not be
 // compared.
 func (f *File) Check() error {
 	if f.Foreign {

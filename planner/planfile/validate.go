@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Validate checks that a plan is one: what belongs together has the same length, lists are sorted
-// and without duplicates, and every word is one that this program knows. [Marshal] and [Parse]
+// Validate checks that a plan is consistent: lists that belong together have the same length, lists
+// are sorted and have no duplicates, and this program knows every word. [Marshal] and [Parse]
 // refuse all other plans.
 func Validate(plan *planner.Plan) error {
 	checks := []func(*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals,
@@ -93,7 +93,7 @@ func setsProject(a *planner.Action) bool {
 	return ok && !id.IsAbsent()
 }
 
-// checkKept wants limits of the action's quota, none of which changes.
+// checkKept checks that the kept limits are limits of the action's quota that do not change.
 func checkKept(a *planner.Action, d *planner.Detail) error {
 	names := make([]planner.Attribute, len(d.Kept))
 	for i, k := range d.Kept {
@@ -158,7 +158,7 @@ func fits(a planner.Attribute, v planner.Value) bool {
 	return number || a.IsQuota() && v.IsUnlimited()
 }
 
-// ascending reports whether s is some of the words of order, each at most once, in that order.
+// ascending reports whether s has only words of order, each at most once, in the same order.
 func ascending[T comparable](s, order []T) bool {
 	last := -1
 	for _, w := range s {
@@ -252,7 +252,7 @@ func checkRefusals(plan *planner.Plan) error {
 	return nil
 }
 
-// checkCounts refuses a summary that does not count what the plan does.
+// checkCounts refuses a summary whose counts differ from what the plan does.
 func checkCounts(plan *planner.Plan) error {
 	seen := map[planner.ActionKind]int{planner.Blocked: wholly(plan.Context.Blocked),
 		planner.Waiting: wholly(plan.Context.Waiting)}
@@ -271,7 +271,7 @@ func checkCounts(plan *planner.Plan) error {
 	return nil
 }
 
-// wholly counts refusals of whole resources, not only of their quota.
+// wholly counts refusals of whole resources and leaves out those of only a quota.
 func wholly(list []planner.Refusal) (n int) {
 	for i := range list {
 		if !list[i].QuotaOnly {
@@ -281,7 +281,8 @@ func wholly(list []planner.Refusal) (n int) {
 	return n
 }
 
-// wholeUTC returns what a plan's times are: with them, JSON has one form only.
+// wholeUTC reports whether a time is in UTC and in whole seconds, as plans have it. Such a time has
+// only one form in JSON.
 func wholeUTC(t time.Time) bool {
 	return t.Location() == time.UTC && t.Nanosecond() == 0 && t.Year() >= 1 && t.Year() <= 9999
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// HostileTexts are texts that try to leave their place.
+// HostileTexts returns texts that try to break out of their place.
 func HostileTexts() []string {
 	return []string{
 		"\x1b[2J\x1b[1;1Hgone", "a\rb", "a\tb", "a\nb\n\nPlan: 0 to create.", "nul\x00",
@@ -22,7 +22,7 @@ func HostileTexts() []string {
 	}
 }
 
-// AddHostile puts every hostile text wherever a text from outside can stand.
+// AddHostile puts every hostile text wherever a text from outside can be.
 func AddHostile(p *planner.Plan) {
 	for i, s := range HostileTexts() {
 		if len(s) > 1000 {
@@ -47,7 +47,7 @@ func AddHostile(p *planner.Plan) {
 		"s\u202e", "-----BEGIN"
 }
 
-// Hostile returns a plan of hostile texts.
+// Hostile returns a plan with hostile texts.
 func Hostile() *planner.Plan {
 	p := Base()
 	AddHostile(p)

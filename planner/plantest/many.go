@@ -28,7 +28,7 @@ func Many(n int, add func(p *planner.Plan, address string, i int)) *planner.Plan
 	return p
 }
 
-// renamed gives what a sample adds an address and ids of its own.
+// renamed returns a function that gives the actions of a sample an address and ids of their own.
 func renamed(add func(*planner.Plan)) func(*planner.Plan, string, int) {
 	return func(p *planner.Plan, address string, i int) {
 		add(p)
@@ -85,7 +85,7 @@ func KindsOfChange() map[string]func(*planner.Plan, string, int) {
 	}
 }
 
-// Unequal has n creates, each with a limit of its own, so that none can be folded.
+// Unequal returns a plan with n creates, each with a limit of its own, so that none can be folded.
 func Unequal(n int) *planner.Plan {
 	p := Base()
 	for i := range n {

@@ -1,5 +1,4 @@
-// Package plantest has plans for tests: typical ones, hostile ones and large ones. Only tests
-// import it.
+// Package plantest makes plans for tests: typical, hostile and large ones. Only tests import it.
 package plantest
 
 import (
@@ -32,7 +31,7 @@ func Base() *planner.Plan {
 	}
 }
 
-// HexID returns an id that belongs to a number.
+// HexID returns an id for a number.
 func HexID(n int) string { return canonical.Digest(fmt.Append(nil, "item", n))[7:39] }
 
 // NewAction returns an action on a project's directory, without changes.
@@ -44,7 +43,7 @@ func NewAction(kind planner.ActionKind, address string, n int) planner.Action {
 	}
 }
 
-// Because returns one reason.
+// Because returns a list with one reason.
 func Because(code, text string) []planner.Reason {
 	return []planner.Reason{{Code: reason.Code(code), Text: text}}
 }
@@ -67,7 +66,7 @@ func Put(p *planner.Plan, a planner.Action, d planner.Detail, notes ...planner.C
 	Bump(&p.Context.Counts, a.Kind)
 }
 
-// before reports whether an action stands before another in a plan.
+// before reports whether an action comes before another in a plan.
 func before(a, b *planner.Action) bool {
 	return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key)) < 0
 }
@@ -85,7 +84,7 @@ func Bump(c *planner.Counts, kind planner.ActionKind) {
 	}
 }
 
-// Change returns one change of an attribute.
+// Change returns a change of an attribute.
 func Change(a planner.Attribute, before, after planner.Value) planner.Change {
 	return planner.Change{Attribute: a, Before: before, After: after}
 }
@@ -128,7 +127,7 @@ func AddCreate(p *planner.Plan, address string, n int) {
 		ByOverride("climate", "overrides.hcl:12"), ByOverride("climate", "overrides.hcl:12"))
 }
 
-// AddRaise adds another limit; it is dangerous if more than that is used.
+// AddRaise adds a change of a limit. It is dangerous if the usage is above the new limit.
 func AddRaise(p *planner.Plan, address string, n int, before, after, used uint64) {
 	a := NewAction(planner.Update, address, n)
 	a.Order = HexID(n + 1000000)
@@ -147,7 +146,7 @@ func AddRaise(p *planner.Plan, address string, n int, before, after, used uint64
 		Usage: &planner.UsageNote{Space: Num(used), Inodes: Num(81204)}})
 }
 
-// AddArchive adds a termination.
+// AddArchive adds an order that terminates a resource.
 func AddArchive(p *planner.Plan) {
 	a := NewAction(planner.Archive, "/capstor/store/cscs/uzh/old", 7)
 	a.Order, a.Inode, a.Folder = HexID(77), 144115205272502280, "capstor/.trash"
@@ -161,7 +160,7 @@ func AddArchive(p *planner.Plan) {
 		Usage: &planner.UsageNote{Space: Num(6*TiB + TiB/10), Inodes: Num(81204)}})
 }
 
-// AddDrift adds drift that is undone, and drift that is not.
+// AddDrift adds drift that is undone and drift that is not.
 func AddDrift(p *planner.Plan) {
 	a := NewAction(planner.Update, "/capstor/store/cscs/eth/bio", 8)
 	a.Inode = 144115205272502281
@@ -225,7 +224,7 @@ func AddWaiting(p *planner.Plan) {
 		"its customer has not approved order 77aa01bc yet")
 }
 
-// Mixed has something of everything.
+// Mixed returns a plan that has something of everything.
 func Mixed() *planner.Plan {
 	p := Base()
 	AddCreate(p, "/capstor/store/cscs/eth/climate", 0)
@@ -253,8 +252,9 @@ func Mixed() *planner.Plan {
 	return p
 }
 
-// Dangers has the dangers that no change alone shows: another directory than the recorded one, as
-// wanted and with changes; a Dangers that is open to all and without a limit; an ACL that appeared.
+// Dangers returns a plan with the dangers that no change alone shows: another directory than the
+// recorded one, both as wanted and with changes; a directory that is open to all and without a
+// limit; an ACL that appeared.
 func Dangers() *planner.Plan {
 	p := Base()
 	swapped := NewAction(planner.Adopt, "/capstor/store/cscs/eth/bio", 70)
@@ -293,13 +293,15 @@ func Dangers() *planner.Plan {
 		Change(planner.ModeAttr, planner.Value{}, Mode(0o777))}
 	Put(p, open, planner.Detail{Reasons: []planner.Reason{
 		{Code: "order_create", Text: "order 134c8ada asks for it"},
-		{Code: "max_mode", Text: `its mode "0777" (rwxrwxrwx) grants more than storage.max_mode allows, "2775" (rwxrwsr-x)`},
+		{Code: "max_mode", Text: `its mode "0777" (rwxrwxrwx) grants more than ` +
+			`storage.max_mode allows, "2775" (rwxrwsr-x)`},
 		{Code: reason.UnlimitedSpace, Text: "it would then have no hard limit for space"}}},
 		From(planner.FromDefault), From(planner.FromProxy), ByOverride("open", "overrides.hcl:3"))
 	p.Context.Drift = []planner.Drift{{Address: "/capstor/store/cscs/eth/math",
 		Attribute: planner.ACLAttr, Recorded: planner.Value{},
 		Observed: planner.TextValue(`nfs4:"eve@example.com"`)}}
 	p.Context.Warnings = []planner.Warning{{Code: "acl", Address: "/capstor/store/cscs/eth/math",
-		Text: `it has an NFSv4 ACL, so its mode does not show who has access: it names "eve@example.com"; cscs-sync leaves it alone (` + "`setfacl -b` removes it)"}}
+		Text: `it has an NFSv4 ACL, so its mode does not show who has access: ` +
+			`it names "eve@example.com"; cscs-sync leaves it alone (` + "`setfacl -b` removes it)"}}
 	return p
 }

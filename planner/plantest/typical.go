@@ -6,7 +6,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Typical returns the plans that people meet.
+// Typical returns plans as they occur in practice.
 func Typical() map[string]func() *planner.Plan {
 	with := func(add func(*planner.Plan)) func() *planner.Plan {
 		return func() *planner.Plan {
@@ -56,8 +56,8 @@ func AddVariables(p *planner.Plan) {
 	}
 }
 
-// AddRare adds what is seldom seen: a tenant, adoption, project quotas, restoring, rejecting,
-// failing, freezing, a directory that is gone.
+// AddRare adds what is rare: a tenant, an adoption, a project quota, a restore, a reject, a fail, a
+// freeze, and a directory that is gone.
 func AddRare(p *planner.Plan) {
 	tenant := NewAction(planner.Create, "/capstor/store/cscs", 50)
 	tenant.Target = planner.TargetTenant
@@ -124,7 +124,8 @@ func AddRare(p *planner.Plan) {
 	p.Context.Unobserved = 1
 }
 
-// Thousand has 1,000 equal changes, two others, and one that is equal but dangerous.
+// Thousand returns a plan with 1,000 equal changes, two others, and one that is equal but
+// dangerous.
 func Thousand() *planner.Plan {
 	p := Base()
 	for i := range 1000 {
@@ -137,7 +138,7 @@ func Thousand() *planner.Plan {
 	return p
 }
 
-// Shared returns a plan whose quota is shared by many.
+// Shared returns a plan whose quota is shared by many resources.
 func Shared(claims int) *planner.Plan {
 	p := Mixed()
 	hard := func(tera uint64) planner.Limits {

@@ -1,13 +1,13 @@
-// Package reason has the stable codes of reasons and warnings: people script against them, so a
-// code keeps its meaning, and one that is no longer used is not used for something else.
+// Package reason has the stable codes of reasons and warnings. People script against them, so a
+// code keeps its meaning, and a code that is no longer used is not used for something else.
 // docs/reference/reasons.md is made from the table of this package.
 package reason
 
-// Code is a stable code of a reason or a warning. The text beside it in plans is for people and may
-// change.
+// Code is the stable code of a reason or a warning. The text beside it in plans is for people and
+// may change.
 type Code string
 
-// Kind says what a code speaks of.
+// Kind says what a code is about.
 type Kind string
 
 // The kinds of codes.
@@ -132,19 +132,19 @@ const (
 	Unlisted          Code = "unlisted"
 )
 
-// Info is what is documented of a code.
+// Info is the documentation of a code.
 type Info struct {
 	Code Code
 	Kind Kind
-	// Meaning is one sentence or two, for people.
+	// Meaning is one or two sentences, for people.
 	Meaning string
 }
 
-// All lists every code, by kind and then by name.
+// All returns every code, sorted by kind and then by name.
 func All() []Info {
 	return []Info{
-		{ActiveAbsent, Why, "Waldur lists the resource as active, its directory does not exist, and it was " +
-			"never recorded: it is created."},
+		{ActiveAbsent, Why, "Waldur lists the resource as active, its directory does not exist, " +
+			"and it was never recorded: it is created."},
 		{Adopt, Why, "The directory exists, is not recorded, and differs from what is wanted."},
 		{Archive, Why, "The resource is recorded as archived, and wanted again: it is restored."},
 		{Archived, Why, "The resource was archived, and its directory is restored."},
@@ -167,7 +167,8 @@ func All() []Info {
 				"owner and mode."},
 		{QuotaLeft, Why, "The quota of the directory's old id stays, with what it still counts."},
 		{Tag, Why, "The directory has content under another project id, which gets the new id."},
-		{Unfinished, Why, "An earlier apply left the directory unfinished and closed: this plan finishes it."},
+		{Unfinished, Why,
+			"An earlier apply left the directory unfinished and closed: this plan finishes it."},
 		{WishChanged, Why, "The proxy asks for other values than before."},
 		{AboveReplaced, Dangerous,
 			"A directory above may be another one than before: no directory that is recorded " +
@@ -194,7 +195,8 @@ func All() []Info {
 		{Obstructed, Blocking, "A link, a file or another mount is at the path or above it."},
 		{OrderState, Blocking,
 			"The order is in a state that does not fit its type, or in an unknown one."},
-		{OrderTwice, Blocking, "Two resources name the same order, but an order belongs to one resource."},
+		{OrderTwice, Blocking,
+			"Two resources name the same order, but an order belongs to one resource."},
 		{OrderResource, Blocking, "The order belongs to another resource."},
 		{OrderType, Blocking,
 			"The order is of a type that does not fit what is asked for, or of an unknown one."},
@@ -208,10 +210,11 @@ func All() []Info {
 		{QuotaUnknown, Blocking, "The current limits could not be read."},
 		{RootChanged, Blocking,
 			"Another filesystem than the recorded one is mounted at the system's path."},
-		{Shared, Blocking, "Several resources claim one quota, and the configuration does not say how their " +
-			"limits combine."},
+		{Shared, Blocking, "Several resources claim one quota, and the configuration does not say " +
+			"how their limits combine."},
 		{SoftAboveHard, Blocking, "The soft limit is above the hard limit."},
-		{SystemUnavailable, Blocking, "The system is not mounted, or another filesystem is mounted there."},
+		{SystemUnavailable, Blocking,
+			"The system is not mounted, or another filesystem is mounted there."},
 		{Unknown, Blocking, "The directory could not be observed."},
 		{Unstorable, Blocking,
 			"The resource's key or path is too long, or has characters that the state cannot " +
