@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	outer = 6  // column of marks in a block
-	inner = 10 // and in a block within it
+	outer = 6  // column of the marks in a block
+	inner = 10 // the same in a block within a block
 )
 
 // action writes the block of one action.
@@ -17,7 +17,7 @@ func (v *view) action(p *printer, i int) {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	v.sentence(p, Quote(a.Address), verb(a), a)
 	for i, r := range d.Reasons {
-		// no reason for the action; it stands in full among what is not done
+		// This is no reason for the action. It is written in full among what is not done.
 		if slices.Contains(v.quotaOnly[a.Key], r) {
 			p.prose(line{in(dim, "  # ")}, line{in(dim, "  #   ")}, "("+quotaLeftAlone+")", dim)
 			continue
@@ -39,7 +39,7 @@ func (v *view) action(p *printer, i int) {
 	}
 }
 
-// sentence returns the comment above a block, with its dangers.
+// sentence writes the comment above a block, with its dangers.
 func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 	s := bold
 	if len(a.Danger) > 0 {
@@ -58,8 +58,8 @@ func (v *view) sentence(p *printer, subject, verb string, a *planner.Action) {
 	p.put(head.add(tags...))
 }
 
-// subject begins a comment with a name. One that is no path and too long for a line has lines of
-// its own.
+// subject begins a comment with a name. A name that is no path and too long for a line gets lines
+// of its own.
 func (p *printer) subject(name string) line {
 	head := line{in(plain, "  # "), in(bold, name)}
 	if isPath(name) || head.columns()+30 <= p.width {
@@ -69,7 +69,7 @@ func (p *printer) subject(name string) line {
 	return text("  #")
 }
 
-// because gives a reason, or a further one. Its text reads on after "because".
+// because writes the first or a further reason. The text continues the sentence after "because".
 func (p *printer) because(reason string, further bool) {
 	p.prose(text("  # "), text("  #   "), "("+becauseText(reason, further)+")", plain)
 }
@@ -82,8 +82,8 @@ func becauseText(reason string, further bool) string {
 	return lead + strings.TrimPrefix(reason, "because ")
 }
 
-// quotaLeftAlone stands for a reason that is none for the action; it stands in full among what is
-// not done.
+// quotaLeftAlone replaces a reason that is not about the action itself. That reason is written in
+// full among what is not done.
 const quotaLeftAlone = "its quota is left alone, for the reason given below"
 
 func unchangedText(n int) string {
@@ -111,7 +111,7 @@ func (v *view) body(p *printer, a *planner.Action, d *planner.Detail) {
 		}
 	}
 	usage := p.usage(a, d)
-	// how much is moved; elsewhere nothing that is used plays a part
+	// How much is moved matters; for other actions the usage does not matter here.
 	if len(quota) == 0 && a.Kind == planner.Archive {
 		rows = append(rows, usage...)
 	}
@@ -151,7 +151,7 @@ func (p *printer) change(kind planner.ActionKind, c planner.Change, d *planner.D
 	return p.changeRow(changeFact(kind, c, d, i), column)
 }
 
-// changeRow returns the row of a change in a block whose marks are at a column.
+// changeRow returns the row of a change in a block whose marks are at the given column.
 func (p *printer) changeRow(f fact, column int) row {
 	if f.is != "" {
 		return p.rowOf(f, column+14)
@@ -159,8 +159,8 @@ func (p *printer) changeRow(f fact, column int) row {
 	return p.rowOf(f, column+16)
 }
 
-// showBefore returns what an attribute was. A limit of the default quota is called so: releases
-// show it as its number or as unlimited.
+// showBefore returns the old value of an attribute. A limit of the default quota is named so,
+// because releases show it as its number or as unlimited.
 func showBefore(c planner.Change, d *planner.Detail) string {
 	before := show(c.Attribute, c.Before)
 	if !d.Usage.DefaultCovers(c.Attribute) || c.Before.IsAbsent() {
@@ -172,7 +172,7 @@ func showBefore(c planner.Change, d *planner.Detail) string {
 	return "default"
 }
 
-// moved returns how far a limit moves, in brackets.
+// moved returns by how much a limit changes, in brackets.
 func moved(c planner.Change) string {
 	b, ok1 := c.Before.Number()
 	a, ok2 := c.After.Number()
@@ -185,7 +185,7 @@ func moved(c planner.Change) string {
 	return ""
 }
 
-// origin says where a desired value comes from, and whether it undoes what somebody did by hand.
+// origin says where a wanted value comes from, and whether it undoes what somebody did by hand.
 func origin(n planner.ChangeNote) string {
 	s := string(n.Provenance.From)
 	if n.Provenance.From == planner.FromArchive {
@@ -206,10 +206,10 @@ func origin(n planner.ChangeNote) string {
 	return s
 }
 
-// kept says for how long an archived directory is kept.
+// kept says how long an archived directory is kept.
 func kept(a *planner.Action) string { return days(a.Retention) + " from the day it is archived" }
 
-// afterwards returns what follows the changes: retention, order, callbacks.
+// afterwards returns the rows after the changes: retention, order, callbacks.
 func (p *printer) afterwards(a *planner.Action) []row {
 	var rows []row
 	for _, f := range afterwards(a) {
@@ -218,7 +218,7 @@ func (p *printer) afterwards(a *planner.Action) []row {
 	return rows
 }
 
-// rowOf returns the row of a fact, whose value begins at a column.
+// rowOf returns the row of a fact whose value begins at the given column.
 func (p *printer) rowOf(f fact, column int) row {
 	r := row{mark: f.mark, style: f.style, name: f.name, note: f.note, loud: f.loud}
 	switch {

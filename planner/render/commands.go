@@ -8,15 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// shell makes the shell lines of a plan's actions. An action's lines can be run alone, or after
-// those of the actions before it in the order that [newShell] was given: an ancestor that is
-// missing is made by the first action that needs it.
+// shell makes the shell lines of a plan's actions. The lines of an action can be run alone, or
+// after those of the actions before it in the order given to [newShell]: a missing ancestor is made
+// by the first action that needs it.
 type shell struct {
 	plan *planner.Plan
-	// above are the ancestors that the lines of an action make, topmost first, by the action's
-	// index.
+	// above has the ancestors that the lines of an action make, topmost first, by the action's index.
 	above map[int][]string
-	// isNode reports of a missing ancestor that the plan has an entry for it, which gives it its
+	// isNode reports, for a missing ancestor, whether the plan has an entry for it, which sets its
 	// owner and mode.
 	isNode map[string]bool
 }
@@ -24,7 +23,7 @@ type shell struct {
 // newShell takes the order in which the actions are shown, as indexes.
 func newShell(plan *planner.Plan, order []int) *shell {
 	s := &shell{plan: plan, above: map[int][]string{}, isNode: map[string]bool{}}
-	made := map[string]bool{} // all that is missing, and whether a line makes it already
+	made := map[string]bool{} // all missing ancestors, and whether a line makes them already
 	for i := range plan.Core.Actions {
 		a := &plan.Core.Actions[i]
 		if a.Kind == planner.Create && a.Target.IsBranch() {
@@ -50,8 +49,8 @@ func newShell(plan *planner.Plan, order []int) *shell {
 }
 
 // commands returns the shell lines that would do what an action does, to be run in storage.root.
-// They are for reading: apply takes care of much that they do not, such as races and links.
-// Callbacks are only named.
+// They are for reading: apply handles much that they do not, such as races and links. Callbacks are
+// only named.
 func (s *shell) commands(i int) []string {
 	a, d := &s.plan.Core.Actions[i], &s.plan.Context.Details[i]
 	dir := shellPath(a.Storage)
@@ -65,7 +64,7 @@ func (s *shell) commands(i int) []string {
 	}
 	switch {
 	case a.Kind == planner.Create && a.Target.IsBranch():
-		lines = append(lines, "mkdir -p -m 0700 -- "+dir) // a resource below it may stand before it
+		lines = append(lines, "mkdir -p -m 0700 -- "+dir) // a resource below it may come before it
 	case a.Kind == planner.Create:
 		lines = append(lines, "mkdir -m 0700 -- "+dir)
 	case a.From != "":
@@ -84,7 +83,7 @@ func (s *shell) commands(i int) []string {
 	return lines
 }
 
-// settings returns the lines for attributes that end with a value, in the order of apply.
+// settings returns the lines for attributes that get a value, in the order of apply.
 func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 	after := map[planner.Attribute]planner.Value{}
 	for _, k := range d.Kept {
@@ -127,14 +126,14 @@ func settings(a *planner.Action, d *planner.Detail, dir string) []string {
 // shellPath quotes a storage path for a shell.
 func shellPath(s string) string { return ShellWord(path.Clean(s)) }
 
-// archivePlace returns where an archived directory goes, with the time at which the command runs.
+// archivePlace returns the place of an archived directory, with the time at which the command runs.
 func archivePlace(a *planner.Action) string {
 	before, after, _ := strings.Cut(a.ArchivePlace(), planner.ArchiveTime)
 	return ShellWord(before) + `"$(date -u +%Y%m%dT%H%M%SZ)"` + ShellWord(after)
 }
 
-// ShellWord quotes a text as one word for a shell. What is not printable is shown escaped: such a
-// line is not to be run.
+// ShellWord quotes a text as one word for a shell. Characters that are not printable are shown
+// escaped; such a line must not be run.
 func ShellWord(s string) string {
 	if pathSafe(s) {
 		return s

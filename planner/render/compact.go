@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	leastFolded  = 3 // fewer changes of one shape are shown each
-	listedFolded = 5 // addresses shown of those that are folded
+	leastFolded  = 3 // fewer changes of one shape are shown one by one
+	listedFolded = 5 // addresses shown of the folded changes
 )
 
-// folded returns the blocks of --compact: changes of one shape share a block where the first of
-// them would stand. Dangerous ones are never folded.
+// folded returns the blocks of --compact. Changes of one shape share a block at the place of the
+// first of them. Dangerous changes are never folded.
 func (v *view) folded(order []int) []func(*printer) {
 	var list []func(*printer)
 	for _, members := range v.grouped(order) {
@@ -26,8 +26,8 @@ func (v *view) folded(order []int) []func(*printer) {
 	return list
 }
 
-// grouped returns the actions that share a block, or stand alone, in the order in which they are
-// shown.
+// grouped returns groups of actions that share a block, some with only one action, in the order in
+// which they are shown.
 func (v *view) grouped(order []int) [][]int {
 	groups, shapes := map[string][]int{}, make([]string, len(order))
 	for k, i := range order {
@@ -48,8 +48,8 @@ func (v *view) grouped(order []int) [][]int {
 	return list
 }
 
-// shape returns what changes have in common that can be shown as one: all but names, ids and what
-// is used. Empty: never fold.
+// shape returns what changes have in common if they can be shown as one: everything except names,
+// ids and usage. It is empty for changes that are never folded.
 func (v *view) shape(i int) string {
 	a, d := &v.plan.Core.Actions[i], &v.plan.Context.Details[i]
 	if len(a.Danger) > 0 || a.Kind == planner.Archive || a.Verdict != "" {
@@ -95,7 +95,7 @@ func (v *view) group(p *printer, members []int) {
 	v.on(p, addresses)
 }
 
-// on names those that share a block; one alone is named by the block itself.
+// on lists the addresses that share a block. The block itself names a single one.
 func (v *view) on(p *printer, addresses []string) {
 	if len(addresses) < 2 {
 		return
@@ -110,8 +110,8 @@ func (v *view) on(p *printer, addresses []string) {
 	}
 }
 
-// fold shows entries, those of the same shape as one where the first of them stands, if the plan is
-// shown compactly. show gets the names of those that it stands for, and the index of the first.
+// fold shows entries. If the plan is shown compactly, entries of the same shape are shown as one at
+// the place of the first. show gets the names of these entries, and the index of the first.
 func (v *view) fold(names []string, shape func(int) string, show func(same []string, first int)) {
 	if !v.opt.Compact {
 		for i := range names {
@@ -149,7 +149,7 @@ func verbMany(kind planner.ActionKind) string {
 	return "are as wanted, only callbacks are due"
 }
 
-// commonReason returns the reason that all members have, or that each has its own.
+// commonReason returns the reason that all members have, or says that each has its own.
 func (v *view) commonReason(members []int) string {
 	texts := func(i int) string { return reasonTexts(v.plan.Context.Details[i].Reasons) }
 	common := texts(members[0])
@@ -194,7 +194,7 @@ func (v *view) groupBody(p *printer, members []int) {
 	}
 }
 
-// groupFact returns what becomes of one attribute of all members.
+// groupFact returns the fact about one attribute for all members.
 func (v *view) groupFact(members []int, change int) fact {
 	first := &v.plan.Core.Actions[members[0]]
 	f := changeFact(first.Kind, first.Changes[change], &v.plan.Context.Details[members[0]], change)
@@ -213,7 +213,7 @@ func (v *view) differ(members []int, change int) bool {
 	return false
 }
 
-// usageRange returns how full the least and the fullest of the members will be.
+// usageRange returns how full the least full and the fullest of the members will be.
 func (v *view) usageRange(members []int) []fact {
 	var least, most uint64
 	known := 0

@@ -10,34 +10,35 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// DiffResult is what changed from one plan to another: what has to be reviewed again.
+// DiffResult says what changed from one plan to another, and so what has to be reviewed again.
 type DiffResult struct {
-	// Old and New are the plans' ids.
+	// Old and New are the ids of the plans.
 	Old, New string
-	// Added and Gone are the actions that only the new or only the old plan has, Changed those that
-	// differ.
+	// Added are the actions that only the new plan has, Gone those that only the old plan has, and
+	// Changed those that differ.
 	Added, Gone []planner.Action
 	Changed     []ActionDiff
-	// Whole lists what differs in the cores beside actions: configuration and selection.
+	// Whole lists the differences in the cores except for actions: configuration and selection.
 	Whole []FieldDiff
-	// Context lists what differs in what explains the plans.
+	// Context lists the differences in what explains the plans.
 	Context []FieldDiff
 	// Identical reports whether the machine's parts are the same, byte for byte.
 	Identical bool
 }
 
-// ActionDiff is an action of one resource that differs between two plans.
+// ActionDiff is an action on one resource that differs between two plans.
 type ActionDiff struct {
 	Key     planner.Key
 	Address string
 	Fields  []FieldDiff
 }
 
-// FieldDiff is one difference. Old and New are unescaped; empty means that there is none.
+// FieldDiff is one difference. Old and New are unescaped. Empty means that the plan does not have
+// it.
 type FieldDiff struct{ Name, Old, New string }
 
-// ContextOnly reports whether the plans do the same, and that an approval of one holds for the
-// other: only what explains them differs.
+// ContextOnly reports whether the plans do the same and only what explains them differs. An
+// approval of one is then valid for the other.
 func (d *DiffResult) ContextOnly() bool { return d.Old == d.New && !d.Identical }
 
 // Diff compares two plans.
@@ -70,8 +71,8 @@ func Diff(old, latest *planner.Plan) *DiffResult {
 	return d
 }
 
-// compareDetails compares what explains the actions that both plans have. What is used changes all
-// the time: it is only counted.
+// compareDetails compares what explains the actions that both plans have. The usage changes all the
+// time, so such changes are only counted.
 func compareDetails(old, latest *planner.Plan) []FieldDiff {
 	was := map[planner.Key]int{}
 	for i := range old.Core.Actions {
@@ -113,7 +114,7 @@ func detailFields(address string, a *planner.Action, d *planner.Detail) []field 
 	return list
 }
 
-// field is a named value of a plan, as text. Several may have one name.
+// field is a named value of a plan, as text. Several fields may have one name.
 type field struct{ name, value string }
 
 func actionFields(a *planner.Action) []field {
@@ -227,12 +228,12 @@ func reasonTexts(reasons []planner.Reason) string {
 	return strings.Join(texts, "; ")
 }
 
-// oneLine returns a text of several lines in one.
+// oneLine joins the lines of a text.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// compareFields pairs fields by name, in the order of the new list, those that are gone last. Of
-// several with one name, such as warnings of one kind, those that both lists have are left out
-// first.
+// compareFields pairs fields by name, in the order of the new list, with those that are gone last.
+// If several fields have one name, such as warnings of one kind, those that both lists have are
+// removed first.
 func compareFields(old, latest []field) []FieldDiff {
 	was, now := byName(old), byName(latest)
 	var list []FieldDiff
@@ -246,7 +247,7 @@ func compareFields(old, latest []field) []FieldDiff {
 	return list
 }
 
-// byName collects values; an empty one says that there is none.
+// byName collects values by name. An empty value means that there is none.
 func byName(list []field) map[string][]string {
 	m := map[string][]string{}
 	for _, f := range list {
@@ -335,7 +336,7 @@ func changesOf(a *planner.Action) []FieldDiff {
 		if !c.After.IsAbsent() {
 			f.New = show(c.Attribute, c.After)
 		}
-		if a.Kind != planner.Archive { // which changes nothing but the place
+		if a.Kind != planner.Archive { // an archive changes only the place
 			list = append(list, f)
 		}
 	}

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// Escape makes a text from outside safe to show: control characters, invalid UTF-8, bidirectional,
-// invisible and combining characters, and blanks other than the space, become \n, \r, \t, \x1b,
+// Escape makes a text from outside safe to show. Control characters, invalid UTF-8, bidirectional,
+// invisible and combining characters, and blanks other than the space become \n, \r, \t, \x1b,
 // \u202e or \U000e0041. A reviewer's terminal never acts on the result. Backslashes stay as they
-// are: texts often quote names already; see [Quote].
+// are, because texts often quote names already; see [Quote].
 func Escape(s string) string { return escape(s, "") }
 
-// Quote shows a name from outside: as it is if it has only the characters of mount paths, else in
-// quotation marks, with blanks, quotation marks and backslashes escaped too, so that different
-// names never look the same.
+// Quote shows a name from outside. If the name has only the characters of mount paths, it is
+// unchanged. Otherwise it is in quotation marks, with blanks, quotation marks and backslashes
+// escaped too, so that different names never look the same.
 func Quote(s string) string {
 	if pathSafe(s) {
 		return s
@@ -25,7 +25,7 @@ func Quote(s string) string {
 
 func quoted(s string) string { return `"` + escape(s, ` "\`) + `"` }
 
-// title shows a label that may have blanks in it, always in quotation marks.
+// title shows a label that may have blanks, always in quotation marks.
 func title(s string) string { return `"` + escape(s, `"\`) + `"` }
 
 func escape(s, also string) string {
@@ -60,8 +60,8 @@ func plainASCII(s, also string) bool {
 	return true
 }
 
-// visible reports whether a character leaves a mark of its own and changes nothing around it. Marks
-// (accents that combine with what stands before) are out: stacked ones hide the lines above. Some
+// visible reports whether a character leaves a mark of its own and changes nothing around it.
+// Combining marks are not visible in this sense, because stacked ones hide the lines above. Some
 // letters and symbols are blank.
 func visible(r rune) bool {
 	if ' ' <= r && r <= '~' {
@@ -91,8 +91,8 @@ func escapeRune(r rune) string {
 }
 
 // pathSafe reports whether s has only characters that mount paths may have. Such a word is never
-// broken over lines, and can't look like a line of a plan, having no blanks and no punctuation of
-// one.
+// broken over lines. It can't look like a line of a plan, because it has no blanks and none of the
+// plan's punctuation.
 func pathSafe(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -11,11 +11,11 @@ type fact struct {
 	mark  string
 	style style
 	name  string
-	// is stands for what stays as it is. Otherwise was and will are the two sides of a change; was
-	// is empty for what is new.
+	// is is a value that stays as it is. Otherwise was and will are the two sides of a change; was is
+	// empty for something new.
 	is, was, will string
 	note          string
-	// loud is how a note looks that must not be missed; others are dim.
+	// loud is the style of a note that must not be missed; other notes are dim.
 	loud style
 }
 
@@ -50,7 +50,7 @@ func places(a *planner.Action) []fact {
 	return facts
 }
 
-// changeFact returns what becomes of one attribute.
+// changeFact returns the fact about the change of one attribute.
 func changeFact(kind planner.ActionKind, c planner.Change, d *planner.Detail, i int) fact {
 	f := fact{mark: "~", style: yellow, name: c.Attribute.String(), note: origin(d.Notes[i])}
 	if d.Notes[i].Drift {
@@ -70,7 +70,7 @@ func changeFact(kind planner.ActionKind, c planner.Change, d *planner.Detail, i 
 	return f
 }
 
-// afterwards returns what follows the changes: retention, order, callbacks.
+// afterwards returns the facts after the changes: retention, order, callbacks.
 func afterwards(a *planner.Action) []fact {
 	var facts []fact
 	add := func(has bool, name, is string) {

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// drift lists what somebody changed outside, and whether this plan undoes it.
+// drift lists what somebody changed outside of cscs-sync, and whether this plan undoes it.
 func (v *view) drift(p *printer) {
 	p.put(line{in(boldCyan, "Note:"), in(bold, " Objects have changed outside of cscs-sync")})
 	v.eachDrift(func(same []string, facts []fact) {
@@ -31,8 +31,8 @@ func (v *view) drift(p *printer) {
 	})
 }
 
-// eachDrift shows what was changed outside, resource by resource, those that changed in the same
-// way together if the plan is shown compactly.
+// eachDrift calls each for the drift of every resource. If the plan is shown compactly, resources
+// that changed in the same way come together.
 func (v *view) eachDrift(each func(same []string, facts []fact)) {
 	list := slices.Clone(v.plan.Context.Drift)
 	slices.SortStableFunc(list,
@@ -54,7 +54,7 @@ func (v *view) eachDrift(each func(same []string, facts []fact)) {
 		})
 }
 
-// drifted returns the facts of one resource that was changed outside: what is recorded, and what
+// drifted returns the facts about one resource that was changed outside: what is recorded and what
 // was found.
 func drifted(list []planner.Drift, set map[driftKey]planner.Value) []fact {
 	facts := make([]fact, len(list))
@@ -87,7 +87,7 @@ func (v *view) set() map[driftKey]planner.Value {
 	return m
 }
 
-// refusals returns the resources for which nothing is done, and then those of which only the quota
+// refusals writes the resources for which nothing is done, and then those of which only the quota
 // is left alone.
 func (v *view) refusals(p *printer) {
 	c := &v.plan.Context
@@ -105,7 +105,7 @@ func (v *view) refusals(p *printer) {
 	v.refused(p, true)
 }
 
-// refused lists the refusals of quotas alone, or of whole resources.
+// refused lists the refusals of only a quota, or those of whole resources.
 func (v *view) refused(p *printer, quotaOnly bool) {
 	v.eachRefusal(quotaOnly, func(kind planner.ActionKind, r *planner.Refusal, same []string) {
 		mark, _, s := symbol(kind)
@@ -115,8 +115,8 @@ func (v *view) refused(p *printer, quotaOnly bool) {
 	})
 }
 
-// eachRefusal shows refusals of quotas alone or of whole resources, those of the same kind together
-// if the plan is shown compactly.
+// eachRefusal calls each for the refusals of only a quota, or those of whole resources. If the plan
+// is shown compactly, refusals of the same kind come together.
 func (v *view) eachRefusal(quotaOnly bool, each func(kind planner.ActionKind, r *planner.Refusal,
 	same []string)) {
 	for _, part := range []struct {
@@ -146,7 +146,7 @@ func sorted(list []planner.Refusal) []planner.Refusal {
 	return list
 }
 
-// refusal says why nothing is done for one resource, or for several in the same way.
+// refusal writes why nothing is done for one resource, or for several in the same way.
 func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, s style) {
 	if r.QuotaOnly {
 		word += ", its quota only"
@@ -166,7 +166,7 @@ func (p *printer) refusal(r *planner.Refusal, same []string, mark, word string, 
 	}
 }
 
-// callbacks says what Waldur will be told, and what it has not been told yet.
+// callbacks writes what Waldur will be told, and what it has not been told yet.
 func (v *view) callbacks(p *printer) {
 	n := v.callbackCounts()
 	if v.sends() {
@@ -204,7 +204,7 @@ func (p *printer) undelivered(list []planner.Undelivered) {
 	}
 }
 
-// undeliveredLines has a line for each callback from before, as far as there is room.
+// undeliveredLines returns a line for each callback of earlier plans, as far as there is room.
 func undeliveredLines(list []planner.Undelivered) []string {
 	var lines []string
 	for i, u := range list {
@@ -223,7 +223,7 @@ func undeliveredLines(list []planner.Undelivered) []string {
 	return lines
 }
 
-// conclusion returns the last line. Its form is a contract: scripts read it.
+// conclusion writes the last line. Its form is a contract, because scripts read it.
 func (v *view) conclusion(p *printer) {
 	head, tail, quiet := conclusion(v.plan)
 	s := bold

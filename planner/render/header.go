@@ -20,7 +20,8 @@ func (v *view) header(p *printer) {
 		"resources")+" from "+Escape(c.Source)+"; "+v.overrides(), plain)
 	p.prose(nil, text("  "), "planned "+v.made()+", cscs-sync "+Escape(c.Version), plain)
 	p.put(line{in(dim, "id "+v.id())})
-	p.prose(nil, text("  "), "configuration "+v.configuration()+"; an approval holds for "+days(c.ValidFor), dim)
+	p.prose(nil, text("  "), "configuration "+v.configuration()+"; an approval holds for "+
+		days(c.ValidFor), dim)
 	if with := variables(c.Configuration); with != "" {
 		p.prose(nil, text("  "), "with "+with, dim)
 	}
@@ -61,8 +62,8 @@ func variables(parts []planner.ConfigurationPart) string {
 	return strings.Join(list, ", ")
 }
 
-// shortened returns the start of a digest, enough to tell it from others. The plan's id covers all
-// of it.
+// shortened returns the start of a digest, long enough to distinguish it from others. The plan's id
+// covers the whole digest.
 func shortened(digest string) string {
 	if len(digest) > 12 && pathSafe(digest) {
 		return digest[:12]
@@ -70,13 +71,14 @@ func shortened(digest string) string {
 	return Escape(digest)
 }
 
-// selection is one part of what the command line picked out.
+// selection is one part of what the command line selected.
 type selection struct {
 	loud, words string
 	picked      []string
 }
 
-// selections say that only a part was looked at, and what was asked for beside the wishes.
+// selections returns which part of the resources was looked at, and what the command line asked for
+// in addition.
 func (v *view) selections() []selection {
 	s := &v.plan.Core.Selection
 	flags := func(name string, values []string) (list []string) {
@@ -111,7 +113,7 @@ func (v *view) resources() (n int) {
 	return n
 }
 
-// days shows a duration as people say it.
+// days formats a duration as people say it.
 func days(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -138,7 +140,7 @@ func quoteAll(list []string) []string {
 	return out
 }
 
-// effects counts what actions of one kind touch.
+// effects counts what the actions of one kind change.
 type effects struct{ resources, directories, quotas, orders, dangerous int }
 
 func (v *view) effects() map[planner.ActionKind]effects {
@@ -199,7 +201,7 @@ func (e effects) cells() []int {
 	return []int{e.resources, e.directories, e.quotas, e.orders, e.dangerous}
 }
 
-// table returns what the plan does in numbers, a line for each action that occurs.
+// table writes what the plan does in numbers, with a line for each kind of action that occurs.
 func (v *view) table(p *printer) {
 	head := line{in(dim, spaces(13))}
 	for _, name := range columnNames() {
@@ -235,7 +237,7 @@ func cell(n, width int, danger bool) span {
 	return in(s, fmt.Sprintf("  %*s", width, planner.Commas(uint64(n))))
 }
 
-// promised returns the space that hard limits promise on each system.
+// promised writes the space that hard limits promise on each system.
 func (v *view) promised(p *printer) {
 	list := v.plan.Context.Promised
 	width := 8
@@ -253,7 +255,7 @@ func (v *view) promised(p *printer) {
 	}
 }
 
-// promiseChange returns how far a sum of hard limits moves; empty where it stays.
+// promiseChange returns by how much a sum of hard limits changes; empty if it stays.
 func promiseChange(m planner.Promise) string {
 	switch {
 	case m.After > m.Before:
@@ -264,7 +266,7 @@ func promiseChange(m planner.Promise) string {
 	return ""
 }
 
-// capacityWords say what a system with an overcommit holds, and what it may promise.
+// capacityWords says what a system with an overcommit holds, and what it may promise.
 func capacityWords(m planner.Promise) string {
 	if m.Capacity == 0 {
 		return "overcommit = " + m.Overcommit + ", and its capacity is not known"
@@ -278,7 +280,7 @@ func capacityWords(m planner.Promise) string {
 	return words
 }
 
-// tera shows promised space: all in one unit, so that columns compare.
+// tera formats promised space, always in one unit, so that columns can be compared.
 func tera(b planner.Bytes) string {
 	const unit = 1 << 40
 	if b > 0 && b < unit/10 {
@@ -289,7 +291,7 @@ func tera(b planner.Bytes) string {
 	return planner.Commas(whole) + "." + strconv.FormatUint(tenths%10, 10) + " TiB"
 }
 
-// dangerous counts what can hurt.
+// dangerous writes how many actions are dangerous.
 func (v *view) dangerous(p *printer) {
 	n := dangerCounts(v.plan)
 	p.put(line{in(boldRed, "Dangerous:")})
@@ -302,7 +304,7 @@ func (v *view) dangerous(p *printer) {
 	}
 }
 
-// dangerCounts counts the actions that have each danger.
+// dangerCounts returns the number of actions that have each danger.
 func dangerCounts(plan *planner.Plan) map[planner.Danger]int {
 	n := map[planner.Danger]int{}
 	for i := range plan.Core.Actions {

@@ -16,24 +16,24 @@ import (
 //go:embed plan.tmpl
 var planTemplate string
 
-// HTML returns the plan as one page for a change board: no script, and nothing from outside.
-// Dangers come first, in words; each change has a card, and changes of the same shape share one
-// with all their addresses, dangerous ones never. It follows the reader's light or dark setting,
-// and prints in full. It states the facts of [Text], and no others.
+// HTML returns the plan as one page for a change board, without scripts and without anything from
+// outside. Dangers come first, in words. Each change has a card. Changes of the same shape share a
+// card with all their addresses; dangerous changes never do. The page follows the reader's light or
+// dark setting, and prints in full. It states the same facts as [Text] and no others.
 func HTML(plan *planner.Plan, opt Options) []byte {
 	opt.Compact = true
 	v := newView(plan, opt)
 	var b bytes.Buffer
 	if err := page.New(planTemplate).Execute(&b, v.page()); err != nil {
-		// The template and its data are ours: this is a mistake of this program, and half a page must not
-		// be taken for one.
+		// The template and its data are ours, so this is a mistake of this program. Half a page must not
+		// be mistaken for a whole one.
 		panic(fmt.Sprintf("render: the page of a plan: %v", err))
 	}
 	return b.Bytes()
 }
 
-// planPage is what the page's template shows. All texts from outside are escaped against what a
-// reader can't see; the template escapes HTML.
+// planPage is what the page's template shows. In texts from outside, characters that a reader can't
+// see are escaped; the template escapes HTML.
 type planPage struct {
 	Title, Short, ID, Digest, Systems                 string
 	Head, Tail                                        string
@@ -78,7 +78,7 @@ type pageRow struct {
 	Cells       []string
 }
 
-// pageText is a text of one or several lines; only the first is prose.
+// pageText is a text of one or several lines. Only the first line is prose.
 type pageText struct {
 	Address, First string
 	Rest           string
@@ -118,7 +118,7 @@ func (v *view) page() planPage {
 	return p
 }
 
-// contents returns the parts of the page, with how much is in each.
+// contents returns the parts of the page, with the size of each.
 func (p *planPage) contents() []pageLink {
 	var list []pageLink
 	add := func(to, name string, n int, class string) {
@@ -129,7 +129,7 @@ func (p *planPage) contents() []pageLink {
 			list = append(list, pageLink{to, name, planner.Commas(uint64(n)), class})
 		}
 	}
-	if len(p.Dangers) != 1 { // of one kind the dangerous changes say enough
+	if len(p.Dangers) != 1 { // if there is one kind, the dangerous changes say enough
 		add("dangers", "kinds of danger", len(p.Dangers), "red")
 	}
 	add("warnings", "warnings", len(p.Warnings), "")
@@ -146,7 +146,7 @@ func (p *planPage) contents() []pageLink {
 	return list
 }
 
-// mostDangerous bounds the changes that are named beside each danger: all of them have a card.
+// mostDangerous is how many changes are named beside each danger. All of them have a card.
 const mostDangerous = 8
 
 func (v *view) pageDangers() []pageDanger {
@@ -172,7 +172,7 @@ func (v *view) pageDangers() []pageDanger {
 	return list
 }
 
-// dangerousChanges counts the changes that have a danger at all.
+// dangerousChanges says how many changes have a danger.
 func (v *view) dangerousChanges() string {
 	n := 0
 	for i := range v.plan.Core.Actions {
@@ -208,7 +208,7 @@ func (v *view) pageTable() []pageRow {
 type pagePromise struct {
 	System, Before, After, Change string
 	Bar                           page.Bar
-	// Capacity and Space say and show what it holds, where it has an overcommit.
+	// Capacity says and Space shows the size of a system that has an overcommit.
 	Capacity string
 	Over     bool
 	Space    page.Bar
@@ -239,7 +239,7 @@ func (v *view) pagePromises() []pagePromise {
 	return list
 }
 
-// spaceBar shows what is used and promised of a capacity, which is the mark.
+// spaceBar shows the used and the promised part of a capacity. The mark is the capacity.
 func spaceBar(m planner.Promise) page.Bar {
 	if m.Capacity == 0 {
 		return page.Bar{}
@@ -252,7 +252,8 @@ func spaceBar(m planner.Promise) page.Bar {
 		page.Mark(page.Share(uint64(m.Capacity), scale))}}
 }
 
-// pageLines splits a text from the planner: its first line, and what is to stand below one another.
+// pageLines splits a text of the planner into its first line and the lines that are shown below one
+// another.
 func pageLines(address, text string) pageText {
 	t := pageText{}
 	if address != "" {
@@ -279,7 +280,7 @@ func (v *view) pageCallbacks() []pageCount {
 	return list
 }
 
-// pageDrift is what somebody changed outside of one resource, or of several in the same way.
+// pageDrift is what somebody changed outside about one resource, or about several in the same way.
 type pageDrift struct {
 	Subject string
 	Same    []string

@@ -19,30 +19,29 @@ type pageCard struct {
 	ID, Address, Verb string
 	// Short is the change in one line, for printing a long plan.
 	Short string
-	// Group is how many share the card; empty for one alone.
+	// Group is how many changes share the card; empty for a single one.
 	Group   string
 	Members []pageMember
 	Kind    string
 	Class   string
 	Tags    []string
 	Reasons []pageText
-	// Facts are those of the directory, and Limits those of the quota that is called Quota.
+	// Facts are about the directory. Limits are about the quota, whose name is Quota.
 	Facts, Limits, After []pageFact
 	Quota                string
 	Unchanged            string
 	Commands             []string
 }
 
-// pageMember is one of those that share a card.
+// pageMember is one of the changes that share a card.
 type pageMember struct{ Address, Used string }
 
-// pageFact is one row: what is, or what was and will be.
+// pageFact is one row: a value that stays, or the old and the new value.
 type pageFact struct {
 	Name, Is, Was, Will, Note string
-	// Class is how the new value looks, and Loud how the note does.
+	// Class is the style of the new value, and Loud the style of the note.
 	Class, Loud string
-	// Bars show what is used of the limit before and after; nil where there is no number or no
-	// limit.
+	// Bars show the usage of the limit before and after; nil if there is no number or no limit.
 	Bars []pageUse
 }
 
@@ -52,8 +51,7 @@ type pageUse struct {
 	Bar         page.Bar
 }
 
-// pageSections returns the dangerous changes, and then the others by kind, in the order of the
-// text.
+// pageSections returns the dangerous changes and then the others by kind, in the order of the text.
 func (v *view) pageSections() []pageSection {
 	var list []pageSection
 	counts := map[string]int{}
@@ -82,14 +80,14 @@ func (v *view) pageSections() []pageSection {
 	return list
 }
 
-// singular returns a name of one thing.
+// singular returns a name in the singular.
 func singular(name string) string {
 	return strings.NewReplacer("changes", "change", "orders", "order", "warnings", "warning",
 		"quotas", "quota").Replace(name)
 }
 
-// longestPrinted is how many changes are printed with all their rows: more fill a thousand pages
-// and ten megabytes.
+// longestPrinted is how many changes are printed with all their rows. More of them fill a thousand
+// pages and ten megabytes.
 const longestPrinted = 50
 
 func (v *view) isLong() bool { return len(v.plan.Core.Actions) > longestPrinted }
@@ -171,7 +169,7 @@ func (v *view) card(i int) pageCard {
 	return c
 }
 
-// addChanges adds what changes, and what is used.
+// addChanges adds the changes and the usage.
 func (v *view) addChanges(c *pageCard, a *planner.Action, d *planner.Detail) {
 	for j, change := range a.Changes {
 		f := pageFactOf(changeFact(a.Kind, change, d, j))
@@ -256,7 +254,7 @@ func pageFactOf(f fact) pageFact {
 	return p
 }
 
-// pageMeasure returns what is used, with a bar against the limit before and one against that after.
+// pageMeasure returns the usage, with a bar for the limit before and one for the limit after.
 func pageMeasure(m measure) pageFact {
 	f := pageFactOf(m.fact)
 	if m.hard == nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/sergi/go-diff/diffmatchpatch"
 )
 
-// longest text that is compared within: the comparison takes time by the square of it.
+// longestCompared is the longest text that is compared within: the comparison takes time by the
+// square of its length.
 const longestCompared = 4096
 
 func differences(before, after string) []diffmatchpatch.Diff {
@@ -16,12 +17,12 @@ func differences(before, after string) []diffmatchpatch.Diff {
 			{Type: diffmatchpatch.DiffInsert, Text: after}}
 	}
 	d := diffmatchpatch.New()
-	d.DiffTimeout = 0 // else the clock decides what the result is
+	d.DiffTimeout = 0 // otherwise the clock would decide the result
 	return d.DiffCleanupSemantic(d.DiffMain(before, after, false))
 }
 
-// inserted is after, with what before does not have in another style. The characters stay those of
-// after, so that it can be copied.
+// inserted returns after, with the parts that before does not have in another style. The characters
+// stay those of after, so that they can be copied.
 func inserted(before, after string) line {
 	var l line
 	for _, d := range differences(before, after) {
@@ -35,8 +36,8 @@ func inserted(before, after string) line {
 	return l
 }
 
-// marked is both texts in one, as "kept [-gone-]{+new+}". Texts that have little in common stay
-// apart.
+// marked returns both texts in one, such as "kept [-gone-]{+new+}". Texts that have little in
+// common stay apart.
 func marked(before, after string) string {
 	parts := differences(before, after)
 	same, out := 0, ""

@@ -74,8 +74,8 @@ func usageOf(u *planner.UsageNote) *jsonUsage {
 	return out
 }
 
-// JSON returns the plan for programs. Lists are never null, and characters that a terminal would
-// act on, or not show, are written as \u escapes.
+// JSON returns the plan for programs. Lists are never null. Characters that a terminal would act
+// on, or would not show, are written as \u escapes.
 func JSON(plan *planner.Plan) []byte {
 	out := jsonPlan{FormatVersion: FormatVersion, ID: canonical.ID(plan.Core),
 		Summary:   jsonSummary{plan.Context.Counts, countQuotas(plan)},
@@ -129,8 +129,8 @@ func resourceOf(plan *planner.Plan, lines *shell, i int) jsonResource {
 	return r
 }
 
-// refusalsOf leaves out those of a quota alone: the resource is there with its action, and the
-// reason among its reasons.
+// refusalsOf returns the refusals of whole resources. A resource of which only the quota is refused
+// has an action, with the reason among its reasons.
 func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource {
 	var out []jsonResource
 	for _, r := range list {
@@ -144,12 +144,12 @@ func refusalsOf(list []planner.Refusal, kind planner.ActionKind) []jsonResource 
 	return out
 }
 
-// EscapeJSON writes what is not visible in a JSON document, and would act on a terminal, as \u
-// escapes: the same document, of which nothing can be hidden.
+// EscapeJSON writes the characters of a JSON document that are not visible, or that a terminal
+// would act on, as \u escapes. The document stays the same, and nothing can be hidden in it.
 func EscapeJSON(data []byte) []byte { return hideNothing(data) }
 
-// hideNothing writes what is not visible as \u escapes. Outside of strings JSON has no such
-// characters.
+// hideNothing writes characters that are not visible as \u escapes. JSON has such characters only
+// in strings.
 func hideNothing(data []byte) []byte {
 	if !bytes.ContainsFunc(data, hidden) {
 		return data

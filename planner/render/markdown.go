@@ -9,17 +9,17 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// longestOpen is how many lines stand unfolded in a ticket.
+// longestOpen is how many lines of a ticket are shown unfolded.
 const longestOpen = 40
 
-// LeastMarkdown is the least [Options.MaxSize] that [Markdown] can keep: the result, the table and
-// the note of what was left out need that much.
+// LeastMarkdown is the smallest [Options.MaxSize] that [Markdown] can keep. The result, the table
+// and the note about what was left out need that much.
 const LeastMarkdown = 4096
 
-// Markdown returns the plan for tickets: tables and headings, and everything that comes from
-// outside in code blocks, where neither Markdown nor HTML means anything. Changes of the same shape
-// are folded with all their addresses, and what is long is put into <details>; what is dangerous is
-// never folded.
+// Markdown returns the plan for tickets, with tables and headings. Everything that comes from
+// outside is in code blocks, where neither Markdown nor HTML has a meaning. Changes of the same
+// shape are folded with all their addresses, and long parts are put into <details>. Dangerous
+// changes are never folded.
 //
 // A text of more than opt.MaxSize bytes is shortened, the least important part first: actions to
 // one line each, other parts to their first lines. It then says what it left out, and which digest
@@ -46,16 +46,17 @@ type markdown struct {
 
 // part is one heading of the text with its code block.
 type part struct {
-	// name is what the note of what was left out calls it; heading is empty for a part without one.
+	// name is the part's name in the note about what was left out. heading is empty for a part without
+	// one.
 	name, heading string
-	// summary is what stands on the part while it is folded; empty: it is never folded. It is ours,
-	// never from outside.
+	// summary is shown on the part while it is folded; if it is empty, the part is never folded. It is
+	// our own text and never comes from outside.
 	summary string
 	body    []byte
-	// actions are the indexes of the actions in it, in the order in which they are shown; nil for
-	// other parts.
+	// actions are the indexes of the actions in the part, in the order in which they are shown; nil
+	// for other parts.
 	actions []int
-	// lines are what a shortened part has in place of its body, and shown is how many of them it has.
+	// lines replace the body of a shortened part, and shown is how many of them are shown.
 	lines   [][]byte
 	shown   int
 	isShort bool
@@ -183,8 +184,8 @@ func (m *markdown) part(s *part) {
 	m.printf("</details>\n\n")
 }
 
-// fence returns a code block that ends only where it should: its fence is longer than any in the
-// content.
+// fence writes a code block whose fence is longer than any fence in the content, so that it ends
+// only where it should.
 func (m *markdown) fence(content []byte) {
 	fence := "```"
 	for bytes.Contains(content, []byte(fence)) {

@@ -10,19 +10,19 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// noteSlack is what the numbers in the note of what was left out may add to the text while lines
-// are given to the parts.
+// noteSlack is how many bytes the numbers in the note about what was left out may add to the text
+// while lines are given to the parts.
 const noteSlack = 512
 
-// importanceOfParts returns the order in which parts are shortened: the first one goes first.
+// importanceOfParts returns the order in which parts are shortened: the first in the list first.
 func importanceOfParts() []string {
 	return []string{"Symbols", "Actions", "Callbacks", "Blocked and waiting",
 		"Changed outside of cscs-sync", "Warnings",
 		"Promised space", "Dangers", "Dangerous actions", ""}
 }
 
-// shorten makes the text fit into limit bytes: as few parts as possible lose their bodies, and what
-// room is left is given to their lines, the most important part first.
+// shorten makes the text fit into limit bytes. As few parts as possible lose their bodies, and the
+// room that is left goes to their lines, the most important part first.
 func (m *markdown) shorten(limit int) {
 	order := slices.Clone(m.parts)
 	rank := importanceOfParts()
@@ -48,7 +48,7 @@ func (m *markdown) shorten(limit int) {
 	}
 }
 
-// leftOut says what a shortened text does not show, and how to check the rest.
+// leftOut writes what a shortened text does not show, and how to check the rest.
 func (m *markdown) leftOut() {
 	var lines []string
 	for _, s := range m.parts {
@@ -64,7 +64,8 @@ func (m *markdown) leftOut() {
 	for _, l := range lines {
 		m.printf("- %s\n", l)
 	}
-	m.printf("\nThe plan file has all of it. Plan id `%s` covers every action, context digest `%s` the rest. To read it: `cscs-sync show PLAN`.\n\n",
+	m.printf("\nThe plan file has all of it. Plan id `%s` covers every action, "+
+		"context digest `%s` the rest. To read it: `cscs-sync show PLAN`.\n\n",
 		m.v.id(), canonical.ContextDigest(m.v.plan))
 }
 

@@ -6,12 +6,12 @@ import (
 	"github.com/fatih/color"
 )
 
-// Palette is which colours mean what. Colour never carries a meaning alone: a mark or a word always
-// stands beside it.
+// Palette says which colour means what. Colour never carries a meaning alone: there is always a
+// mark or a word beside it.
 type Palette uint8
 
-// The palettes. The usual one is legible on black and on white; the others have more contrast on
-// one of them.
+// The palettes. The usual palette is legible on black and on white. The others have more contrast
+// on one of them.
 const (
 	Usual Palette = iota
 	Light
@@ -30,28 +30,28 @@ func PaletteOf(name string) (p Palette, ok bool) {
 // shade returns one of the 256 colours of terminals.
 func shade(n color.Attribute) []color.Attribute { return []color.Attribute{38, 5, n} }
 
-// Green is for what is made or is well. Terminals with a white background have a dark one of their
-// own for it.
+// Green is the colour of what is made or is well. Terminals with a white background have a dark
+// green of their own for it.
 func (p Palette) Green() []color.Attribute {
 	return [][]color.Attribute{{color.FgGreen}, shade(22), {color.FgGreen}}[p]
 }
 
-// Yellow is for what changes, and for warnings.
+// Yellow is the colour of what changes, and of warnings.
 func (p Palette) Yellow() []color.Attribute {
 	return [][]color.Attribute{shade(136), shade(94), {color.FgYellow}}[p]
 }
 
-// Red is for what is removed, and for errors.
+// Red is the colour of what is removed, and of errors.
 func (p Palette) Red() []color.Attribute {
 	return [][]color.Attribute{{color.FgRed}, shade(124), {color.FgHiRed}}[p]
 }
 
-// Cyan is for remarks.
+// Cyan is the colour of remarks.
 func (p Palette) Cyan() []color.Attribute {
 	return [][]color.Attribute{shade(31), shade(24), {color.FgCyan}}[p]
 }
 
-// magenta is for what is restored.
+// magenta is the colour of what is restored.
 func (p Palette) magenta() []color.Attribute {
 	return [][]color.Attribute{{color.FgMagenta}, shade(90), {color.FgHiMagenta}}[p]
 }

@@ -7,21 +7,21 @@ import (
 	"github.com/fatih/color"
 )
 
-// Options say how a plan is rendered. The zero value is what stands in plan files: plain, full, at
-// 80 columns.
+// Options say how to render a plan. The zero value gives the text in plan files: plain, full, at 80
+// columns.
 type Options struct {
-	// Color adds SGR sequences, and nothing else.
+	// Color adds SGR sequences and nothing else.
 	Color bool
-	// Palette is which. Plan files have the usual one.
+	// Palette is the palette of the colours. Plan files have the usual one.
 	Palette Palette
-	// Compact folds changes of the same shape into one entry, never dangerous ones.
+	// Compact folds changes of the same shape into one entry, except dangerous ones.
 	Compact bool
 	// Commands adds the shell lines that would do the same.
 	Commands bool
-	// Width is that of a line, [DefaultWidth] if it is 0. Paths are never broken, so they can be
-	// copied.
+	// Width is the width of a line in columns; 0 means [DefaultWidth]. Paths are never broken, so that
+	// they can be copied.
 	Width int
-	// MaxSize is how many bytes [Markdown] may have; 0 is no bound. Other renderings ignore it.
+	// MaxSize is how many bytes [Markdown] may return; 0 means no limit. Other renderings ignore it.
 	MaxSize int
 }
 
@@ -37,7 +37,7 @@ func (o Options) width() int {
 
 const esc = 0x1b
 
-// style is how a piece of text looks.
+// style is the look of a piece of text.
 type style uint8
 
 const (
@@ -53,12 +53,12 @@ const (
 	boldGreen
 	boldCyan
 	boldYellow
-	struck // what the inline marks take away
-	added  // what they put in
-	styles // how many there are
+	struck // what an inline change removes
+	added  // what it adds
+	styles // the number of styles
 )
 
-// span is a piece of a line in one style; its text is escaped already.
+// span is a piece of a line in one style. Its text is already escaped.
 type span struct {
 	style style
 	text  string
@@ -92,8 +92,9 @@ func newPrinter(opt Options) *printer {
 	return p
 }
 
-// sequences returns what stands around a text of each style. Instances of their own, switched on by
-// hand, keep environment, terminal and the library's global switch out of it.
+// sequences returns the sequences around a text of each style. It uses colour instances of its own
+// that are switched on explicitly, so that environment, terminal and the library's global switch
+// have no influence.
 func sequences(c Palette) (open, closing [styles]string) {
 	params := [styles][]color.Attribute{
 		bold: {color.Bold}, dim: {color.Faint}, green: c.Green(), yellow: c.Yellow(), red: c.Red(),
@@ -111,7 +112,7 @@ func sequences(c Palette) (open, closing [styles]string) {
 		c.EnableColor()
 		open[s], closing[s], _ = strings.Cut(c.Sprint("\x00"), "\x00")
 		if len(attributes) > 1 {
-			closing[s] = "\x1b[0m" // shorter than one end for each
+			closing[s] = "\x1b[0m" // shorter than one sequence for each attribute
 		}
 	}
 	return open, closing
@@ -149,8 +150,8 @@ func (p *printer) put(l line) {
 
 func (p *printer) blank() { p.buf.WriteByte('\n') }
 
-// prose writes a text behind a prefix; further lines get a prefix of their own, with a mark that no
-// text can take away.
+// prose writes a text after a prefix. Further lines get a prefix of their own with a mark that no
+// text can remove.
 func (p *printer) prose(first, next line, s string, st style) {
 	for _, t := range prose(s, p.width-max(first.columns(), next.columns())) {
 		p.put(append(append(line{}, first...), in(st, t)))

@@ -7,12 +7,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// quotaCounts count what is done without its quota: the refusals of a quota alone, whose resource
-// goes on.
+// quotaCounts counts what is done without its quota: the refusals of only a quota, whose resource
+// has an action.
 type quotaCounts struct {
 	Blocked int `json:"quota_blocked"`
 	Waiting int `json:"quota_waiting"`
-	// Bare counts the directories that are made, adopted or brought back without their quota.
+	// Bare counts the directories that are made, adopted or restored without their quota.
 	Bare int `json:"without_quota"`
 }
 
@@ -37,7 +37,7 @@ func countQuotas(plan *planner.Plan) (n quotaCounts) {
 	return n
 }
 
-// of returns how many quotas are blocked, or waiting.
+// of returns how many quotas are blocked or waiting.
 func (n quotaCounts) of(kind planner.ActionKind) int {
 	switch kind {
 	case planner.Blocked:
@@ -48,7 +48,8 @@ func (n quotaCounts) of(kind planner.ActionKind) int {
 	return 0
 }
 
-// words returns the counts for the last line. No commas in these numbers: scripts read them.
+// words returns the counts for the last line. The numbers have no commas, because scripts read
+// them.
 func (n quotaCounts) words() (words []string) {
 	for _, w := range []struct {
 		n         int
@@ -66,8 +67,8 @@ func (n quotaCounts) words() (words []string) {
 	return words
 }
 
-// hasWhole reports whether nothing at all is done for one of a list, hasQuotaOnly whether only its
-// quota is left alone.
+// hasWhole reports whether a list has a refusal of a whole resource, and hasQuotaOnly whether it
+// has one of only a quota.
 func hasWhole(list []planner.Refusal) bool {
 	return slices.ContainsFunc(list, func(r planner.Refusal) bool { return !r.QuotaOnly })
 }

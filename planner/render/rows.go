@@ -11,19 +11,19 @@ type row struct {
 	mark  string
 	style style
 	name  string
-	// value may have several lines; those after the first begin below it.
+	// value may have several lines. The lines after the first begin below it.
 	value []line
 	note  string
-	// loud is how a note looks that must not be missed; others are dim.
+	// loud is the style of a note that must not be missed; other notes are dim.
 	loud style
 }
 
-// rows writes rows with names, values and notes each below one another. A note that does not fit
-// goes below its value.
+// rows writes rows with names, values and notes aligned. A note that does not fit goes below its
+// value.
 func (p *printer) rows(indent int, rows []row) {
 	names, values := 0, 0
 	if indent == outer {
-		names = len("directory") // rows before and after a quota stand below one another
+		names = len("directory") // rows before and after a quota are aligned
 	}
 	for _, r := range rows {
 		names = max(names, columns(r.name))
@@ -56,7 +56,7 @@ func (p *printer) row(indent, start, notes int, r row) {
 	}
 }
 
-// noted writes the last line of a row with its note, beside or below.
+// noted writes the last line of a row with its note beside or below it.
 func (p *printer) noted(l line, start, notes int, r row) {
 	s := dim
 	if r.loud != plain {
@@ -77,8 +77,8 @@ func (p *printer) noted(l line, start, notes int, r row) {
 	}
 }
 
-// list is names from outside, separated by commas and wrapped, for a value that begins at a column.
-// Further lines carry a mark, so that they are not taken for rows.
+// list returns names from outside, separated by commas and wrapped, for a value that begins at the
+// given column. Further lines have a mark, so that they do not look like rows.
 func (p *printer) list(indent int, names []string) []line {
 	var out []line
 	mark := ""
@@ -89,10 +89,10 @@ func (p *printer) list(indent int, names []string) []line {
 	return out
 }
 
-// show returns an attribute's value as plans show it, escaped.
+// show formats an attribute's value as plans show it, escaped.
 func show(a planner.Attribute, v planner.Value) string { return Escape(planner.Show(a, v)) }
 
-// transition is "old -> new", on several lines if one is too short.
+// transition returns "old -> new", on several lines if one line is too short.
 func (p *printer) transition(before, after string, column int) []line {
 	if column+columns(before)+4+columns(after) <= p.width {
 		return []line{{in(plain, before), in(yellow, " -> "), in(plain, after)}}

@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// setLimits returns the line that sets all four limits of an action, also those that stay; empty if
-// it sets none. after has the limits by attribute.
+// setLimits returns the line that sets all four limits of an action, including those that stay;
+// empty if it sets none. after has the limits by attribute.
 func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute]planner.Value,
 	dir string) string {
 	if a.Quota == nil {
@@ -39,7 +39,7 @@ func setLimits(a *planner.Action, d *planner.Detail, after map[planner.Attribute
 		dir
 }
 
-// limitNumber returns a limit as a tool takes it: KiB, but bytes on VAST.
+// limitNumber formats a limit for a tool: in KiB, but in bytes for VAST.
 func limitNumber(tool planner.Tool, at planner.Attribute, n uint64) string {
 	switch {
 	case !at.IsSpace() || tool == planner.ToolVAST:
@@ -50,7 +50,7 @@ func limitNumber(tool planner.Tool, at planner.Attribute, n uint64) string {
 	return strconv.FormatUint(n>>10, 10)
 }
 
-// unlimitedIn returns how a tool says that there is no limit.
+// unlimitedIn returns a tool's value for no limit.
 func unlimitedIn(tool planner.Tool) string {
 	if tool == planner.ToolVAST {
 		return "null"
@@ -58,8 +58,8 @@ func unlimitedIn(tool planner.Tool) string {
 	return "0"
 }
 
-// limitList has one word a limit: of what the tool calls it (%n), and its value (%s). One that is
-// not there is missing, if that is not empty.
+// limitList returns one word for each limit, made from the tool's name for it (%n) and its value
+// (%s). A limit that is absent gets the value missing, or no word if missing is empty.
 func limitList(tool planner.Tool, limits map[planner.Attribute]string, word, between,
 	missing string) string {
 	var words []string
@@ -86,8 +86,8 @@ func (v *view) asksVAST() bool {
 	return false
 }
 
-// placeholders says what to put in the requests to VAST: a plan has no addresses, paths on the
-// storage system, or tokens.
+// placeholders writes what to fill in for the requests to VAST, because a plan has no addresses, no
+// paths on the storage system and no tokens.
 func placeholders(p *printer) {
 	p.put(text("Before you run a curl line, set:"))
 	for _, l := range []string{
@@ -100,8 +100,8 @@ func placeholders(p *printer) {
 	}
 }
 
-// vastRequest makes or changes a quota by VAST's API. [placeholders] says what VMS, PREFIX and the
-// file header are.
+// vastRequest makes or changes a quota through VAST's API. [placeholders] explains VMS, PREFIX and
+// the file header.
 func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string {
 	body := limitList(planner.ToolVAST, limits, `"%n": %s`, ", ", "")
 	if a.Handle != "" {
@@ -115,10 +115,10 @@ func vastRequest(a *planner.Action, limits map[planner.Attribute]string) string 
 		`'", ` + body + `}' "$VMS"/quotas/`
 }
 
-// jsonText returns a text as it stands between the quotes of a JSON string.
+// jsonText returns a text as it is written between the quotes of a JSON string.
 func jsonText(s string) string { return strings.Trim(strconv.Quote(s), `"`) }
 
-// leaveQuota returns the lines for the quota of a directory that was archived.
+// leaveQuota returns the lines for the quota of an archived directory.
 func leaveQuota(a *planner.Action, d *planner.Detail) []string {
 	switch {
 	case a.Quota == nil:
@@ -136,8 +136,8 @@ func leaveQuota(a *planner.Action, d *planner.Detail) []string {
 	return nil
 }
 
-// setProject gives a directory, or with all everything below it too, a project id that what is made
-// in it inherits.
+// setProject gives a project id to a directory, or with all also to everything below it. New
+// entries inherit the id.
 func setProject(tool planner.Tool, id uint64, dir string, all bool) string {
 	number := strconv.FormatUint(id, 10)
 	switch {
@@ -151,13 +151,13 @@ func setProject(tool planner.Tool, id uint64, dir string, all bool) string {
 	return "chattr +P -p " + number + " -- " + dir
 }
 
-// idFlag is whose limits are set, as lfs and setquota take it, with a blank behind.
+// idFlag returns whose limits are set, as lfs and setquota take it, followed by a blank.
 func idFlag(a *planner.Action,
 	project string) string {
 	return kindFlag(a, project) + idOf(a) + " "
 }
 
-// kindFlag returns the flag of the kind of quota, with a blank behind.
+// kindFlag returns the flag of the kind of quota, followed by a blank.
 func kindFlag(a *planner.Action, project string) string {
 	if a.Quota.By == planner.ByProject {
 		return project
@@ -167,5 +167,5 @@ func kindFlag(a *planner.Action, project string) string {
 
 func idOf(a *planner.Action) string { return strconv.FormatUint(uint64(a.Quota.ID), 10) }
 
-// mountOf returns the mount that a directory lies on.
+// mountOf returns the mount of a directory.
 func mountOf(dir string) string { return `"$(stat -c %m -- ` + dir + `)"` }

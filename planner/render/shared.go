@@ -6,11 +6,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// mostUnchanged bounds the contributions that are listed although they stay as they are: the rest
-// is summed up.
+// mostUnchanged is how many unchanged contributions are listed. The rest is summed up.
 const mostUnchanged = 20
 
-// shared shows what each resource contributes to the quotas that the plan sets and several claim.
+// shared writes what each resource contributes to the shared quotas that the plan sets.
 func (v *view) shared(p *printer) {
 	p.put(line{in(bold, "Shared quotas, and what each resource adds to them:")})
 	for i := range v.plan.Context.Shared {
@@ -21,7 +20,7 @@ func (v *view) shared(p *printer) {
 	}
 }
 
-// SharedHeading names a shared quota, and how its claims are put together.
+// SharedHeading names a shared quota, and says how its claims are combined.
 func SharedHeading(q *planner.SharedQuota) string {
 	how := map[planner.SharedPolicy]string{planner.SharedSum: "the sum of ",
 		planner.SharedMax:    "the greatest of ",
@@ -31,7 +30,7 @@ func SharedHeading(q *planner.SharedQuota) string {
 		plural(len(q.Contributions), "resource", "resources")
 }
 
-// contributions lists those that change, and so many of the others.
+// contributions lists the contributions that change, and some of the others.
 func (v *view) contributions(p *printer, q *planner.SharedQuota) {
 	attributes := v.sharedAttributes(q)
 	shown, left := contributionsShown(q, attributes)
@@ -48,7 +47,8 @@ func (v *view) contributions(p *printer, q *planner.SharedQuota) {
 	}
 }
 
-// contributionsShown returns those that change, and so many of the others; left counts the rest.
+// contributionsShown returns the contributions that change, and some of the others; left counts the
+// rest.
 func contributionsShown(q *planner.SharedQuota,
 	attributes []planner.Attribute) (shown []planner.Contribution, left int) {
 	unchanged := 0
@@ -80,7 +80,7 @@ func contributionNote(c planner.Contribution) string {
 	return ""
 }
 
-// ContributionChanges reports whether a contribution is another than what is recorded.
+// ContributionChanges reports whether a contribution differs from what is recorded.
 func ContributionChanges(c planner.Contribution, attributes []planner.Attribute) bool {
 	for _, a := range attributes {
 		if c.Before[a] != c.After[a] {
@@ -90,8 +90,8 @@ func ContributionChanges(c planner.Contribution, attributes []planner.Attribute)
 	return false
 }
 
-// sharedAttributes returns the limits of a shared quota that the plan changes; all if it changes
-// none.
+// sharedAttributes returns the limits of a shared quota that the plan changes; all limits if it
+// changes none.
 func (v *view) sharedAttributes(q *planner.SharedQuota) []planner.Attribute {
 	changed := map[planner.Attribute]bool{}
 	for i := range v.plan.Core.Actions {

@@ -11,12 +11,12 @@ import (
 )
 
 // Text returns what a reviewer reads, in the order of importance: what the plan is, what it does in
-// numbers, warnings, what was changed outside; then every action, dangerous ones first; then what
-// is not done, and why. It is a function of its arguments. No line begins with "-----" or ends in
-// blanks.
+// numbers, warnings, and what was changed outside; then every action, dangerous ones first; then
+// what is not done, and why. The text depends only on the arguments. No line begins with "-----" or
+// ends in blanks.
 func Text(plan *planner.Plan, opt Options) []byte { return newView(plan, opt).text() }
 
-// TextOf is [Text] for a caller who knows the plan's id, as [canonical.ID] computes it.
+// TextOf is [Text] for a caller that knows the plan's id, as [canonical.ID] computes it.
 func TextOf(plan *planner.Plan, id string, opt Options) []byte {
 	return newViewOf(plan, func() string { return id }, opt).text()
 }
@@ -38,8 +38,8 @@ func (v *view) text() []byte {
 	return bytes.Join(parts, []byte("\n"))
 }
 
-// together is how many sections are written one after the other; the parts are written at the same
-// time.
+// together is how many sections are written one after the other as one part. The parts are written
+// at the same time.
 const together = 256
 
 // view is a plan that is being rendered.
@@ -49,9 +49,9 @@ type view struct {
 	id   func() string
 	// listAll names every address of a folded group.
 	listAll bool
-	// quotaOnly are the refusals that concern a quota alone, by the resource that goes on.
+	// quotaOnly has the refusals of only a quota, by the resource that has an action.
 	quotaOnly map[planner.Key][]planner.Reason
-	// shell makes the lines of --commands; nil without.
+	// shell makes the lines of --commands; nil without that option.
 	shell *shell
 }
 
@@ -117,8 +117,8 @@ func (v *view) sends() bool {
 		func(a planner.Action) bool { return len(a.Callbacks) > 0 })
 }
 
-// order returns the indexes of actions as they are shown: the most dangerous first, then by kind,
-// then by address.
+// order returns the indexes of the actions as they are shown: the most dangerous first, then by
+// kind, then by address.
 func (v *view) order() []int {
 	actions := v.plan.Core.Actions
 	order := make([]int, len(actions))
@@ -159,8 +159,8 @@ func (v *view) actions() []func(*printer) {
 	return append(list, v.each(v.order())...)
 }
 
-// each returns the blocks of actions; with --compact some share one, unless each is to have shell
-// lines of its own.
+// each returns the blocks of actions. With --compact some actions share a block, unless each gets
+// shell lines of its own.
 func (v *view) each(order []int) []func(*printer) {
 	if v.opt.Compact && !v.opt.Commands {
 		return v.folded(order)

@@ -6,8 +6,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// percent is used of limit in whole per cent: rounded down up to the limit and up beyond it, so
-// that 100% is never said of what is over.
+// percent returns used as a share of limit in whole per cent. It rounds down up to the limit and up
+// beyond it, so that a usage above the limit is never shown as 100%.
 func percent(used, limit uint64) string {
 	if limit == 0 {
 		return "over"
@@ -26,7 +26,7 @@ func percent(used, limit uint64) string {
 	return planner.Commas(quo) + "%"
 }
 
-// difference shows how far a limit moves: "+10 TiB"; empty where it stays.
+// difference returns by how much a limit changes: "+10 TiB"; empty if it stays.
 func difference(attribute planner.Attribute, before, after uint64) string {
 	sign, n := "+", after-before
 	if after < before {

@@ -4,17 +4,18 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// measure is what is used of a quota, in space or in files.
+// measure is the usage of a quota, in space or in files.
 type measure struct {
 	fact
-	// amount is what is used, and share what that is of the hard limit before and after.
+	// amount is the usage, and share is its share of the hard limit before and after.
 	amount, share string
-	// used is amount as a number; hard is nil where the plan names no hard limit.
+	// used is amount as a number. hard is nil if the plan names no hard limit.
 	used uint64
 	hard *planner.Change
 }
 
-// usage returns what is used beside the limits, with per cent of the hard limit before and after.
+// usage returns rows that compare the usage with the limits, in per cent of the hard limit before
+// and after.
 func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	var rows []row
 	for _, m := range measures(a, d) {
@@ -23,7 +24,7 @@ func (p *printer) usage(a *planner.Action, d *planner.Detail) []row {
 	return rows
 }
 
-// measures returns what is used of an action's quota; none where that plays no part.
+// measures returns the usage of an action's quota; none if the usage does not matter.
 func measures(a *planner.Action, d *planner.Detail) []measure {
 	if d.Usage == nil || a.Kind == planner.Create && d.Usage.Space == planner.Number(0) &&
 		d.Usage.Inodes == planner.Number(0) {
@@ -44,8 +45,8 @@ func measures(a *planner.Action, d *planner.Detail) []measure {
 	return list
 }
 
-// limits returns the limit before and after, also of one that stays; nil if the action does not
-// deal with it.
+// limits returns the limit before and after, even if it stays; nil if the action does not concern
+// it.
 func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *planner.Change {
 	for i := range a.Changes {
 		if a.Changes[i].Attribute == attribute {
@@ -60,7 +61,7 @@ func limits(a *planner.Action, d *planner.Detail, attribute planner.Attribute) *
 	return nil
 }
 
-// measured returns what is used of what an attribute limits.
+// measured returns the usage of what an attribute limits.
 func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.Change) measure {
 	name := "files"
 	if attribute.IsSpace() {
@@ -93,8 +94,7 @@ func measured(attribute planner.Attribute, v planner.Value, soft, hard *planner.
 	return m
 }
 
-// nearLimit reports whether rounding would show what is used as equal to a limit that it is not
-// equal to.
+// nearLimit reports whether rounding would show the usage as equal to a limit although it differs.
 func nearLimit(n uint64, shown string, c *planner.Change) bool {
 	if c == nil {
 		return false
@@ -111,7 +111,7 @@ func exceeds(n uint64, c *planner.Change) bool {
 	return ok && n > limit
 }
 
-// percents is "61% -> 123%", what is used of the hard limit before and after.
+// percents returns the usage in per cent of the hard limit before and after: "61% -> 123%".
 func percents(n uint64, hard *planner.Change) string {
 	if hard == nil {
 		return ""

@@ -4,7 +4,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// symbol marks an action in the text; legend explains it.
+// symbol returns the mark of an action in the text, and its explanation.
 func symbol(kind planner.ActionKind) (mark, legend string, s style) {
 	switch kind {
 	case planner.Create:
@@ -29,7 +29,7 @@ func symbol(kind planner.ActionKind) (mark, legend string, s style) {
 	return ".", "waiting", dim
 }
 
-// verb ends the sentence "ADDRESS …" above an action.
+// verb returns the end of the sentence "ADDRESS …" above an action.
 func verb(a *planner.Action) string {
 	switch a.Kind {
 	case planner.Create:
@@ -53,13 +53,13 @@ func verb(a *planner.Action) string {
 	return "is as wanted, only callbacks are due"
 }
 
-// Tag returns the word that shouts a danger: "ARCHIVES DATA".
+// Tag returns the word that marks a danger, in capitals: "ARCHIVES DATA".
 func Tag(d planner.Danger) string {
 	word, _ := tag(d)
 	return word
 }
 
-// tag returns the word that shouts a danger; clause what it means, for counting.
+// tag returns the word that marks a danger, and a clause that says what it means, for counting.
 func tag(d planner.Danger) (tag, clause string) {
 	switch d {
 	case planner.DangerArchive:

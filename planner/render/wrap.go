@@ -5,13 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// columns counts characters: every one that [Escape] lets through is taken as one column.
+// columns returns the number of columns of s. Each character that [Escape] lets through counts as
+// one column.
 func columns(s string) int { return utf8.RuneCountInString(s) }
 
 func spaces(n int) string { return strings.Repeat(" ", max(n, 0)) }
 
 // wrap breaks an escaped text into lines of at most width columns, at blanks. A longer word is
-// broken anywhere, unless it is a path: people copy those.
+// broken anywhere, unless it is a path, because people copy paths.
 func wrap(s string, width int) []string {
 	width = max(width, 20)
 	var lines []string
@@ -32,7 +33,7 @@ func wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
-// Wrap escapes a text and breaks it into lines of at most width columns, but for paths.
+// Wrap escapes a text and breaks it into lines of at most width columns. It does not break paths.
 func Wrap(s string, width int) []string { return wrap(Escape(s), width) }
 
 func isPath(s string) bool { return strings.Contains(s, "/") && pathSafe(s) }
@@ -45,7 +46,7 @@ func split(word string, width int) []string {
 	runes := []rune(word)
 	for len(runes) > width {
 		n := width
-		// An escape such as \U000e0041 is not torn apart, if it can be seen where it begins.
+		// An escape such as \U000e0041 is kept in one piece, if its beginning can be seen.
 		for back := 1; back < 10 && back < width; back++ {
 			if runes[width-back] == '\\' {
 				n = width - back
@@ -58,9 +59,9 @@ func split(word string, width int) []string {
 	return append(pieces, string(runes))
 }
 
-// prose breaks a text from the planner, which may have several lines, such as a piece of
-// configuration to copy. Every line is escaped. One that fits stays as it is, so that what stands
-// below one another still does; a longer one keeps the blanks that it begins with.
+// prose breaks a text of the planner, which may have several lines, such as a piece of
+// configuration to copy. Every line is escaped. A line that fits stays as it is, so that what is
+// aligned stays aligned. A longer line keeps its indentation.
 func prose(s string, width int) []string {
 	var lines []string
 	for raw := range strings.SplitSeq(strings.TrimRight(s, "\n"), "\n") {

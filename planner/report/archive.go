@@ -15,16 +15,16 @@ type Archived struct {
 	Archive string    `json:"archive"`
 	At      time.Time `json:"at"`
 	Until   time.Time `json:"until"`
-	// Expired means that its retention is over; nothing is ever deleted for that.
+	// Expired means that its retention is over. Nothing is ever deleted because of that.
 	Expired bool `json:"expired"`
-	// Space and Inodes are what a quota counts of it; null where none tells, which Note explains.
+	// Space and Inodes are what a quota counts of it; null if no quota does, which Note explains.
 	Space  *planner.Bytes  `json:"space"`
 	Inodes *planner.Inodes `json:"inodes"`
 	Note   string          `json:"note,omitempty"`
 }
 
-// counter returns the quota that counts what an archived directory holds; false where none does by
-// itself, which note explains.
+// counter returns the quota that counts only what an archived directory holds; false if none does,
+// which note explains.
 func counter(in *Input, a *planner.Archived) (t planner.QuotaTarget, note string, ok bool) {
 	id, has := a.Limited()
 	mount := in.Mounts[a.System]
@@ -44,7 +44,7 @@ func counter(in *Input, a *planner.Archived) (t planner.QuotaTarget, note string
 }
 
 // ArchiveTargets returns the quotas to read so that a report knows the sizes of archived
-// directories: each once, and none that a resource lives on, too.
+// directories: each once, and none that a resource uses too.
 func ArchiveTargets(in *Input) []planner.QuotaTarget {
 	claimed := claimedQuotas(in)
 	seen := map[planner.Subject]bool{}
@@ -69,7 +69,7 @@ func claimedQuotas(in *Input) map[planner.Subject]bool {
 	return claimed
 }
 
-// archived lists the register, what is kept the shortest first.
+// archived lists the register, with the shortest remaining retention first.
 func archived(in *Input) []Archived {
 	claimed := claimedQuotas(in)
 	sharing := map[planner.Subject]int{}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	nearPercent = 90 // from here on a resource is near its limit
+	nearPercent = 90 // from this share on, a resource is near its limit
 	idlePercent = 10 // below this share, most of a limit is promised for nothing
 )
 
@@ -35,7 +35,7 @@ func present[T any](list []T) []T {
 	return list
 }
 
-// systems sums up quotas by system. A quota counts once, however many share it.
+// systems sums up quotas by system. A quota counts once, however many resources share it.
 func systems(in *Input, resources []Resource) []System {
 	list := make([]System, len(in.Plan.Context.Systems))
 	at := map[string]*System{}
@@ -75,7 +75,7 @@ func systems(in *Input, resources []Resource) []System {
 	return list
 }
 
-// measure fills in what the filesystem says of itself.
+// measure fills in what the filesystem says about its size.
 func (s *System) measure(m planner.Mount) {
 	if m.Problem+m.Unknown != "" {
 		s.Problem = m.Problem + m.Unknown
@@ -89,7 +89,7 @@ func (s *System) measure(m planner.Mount) {
 	s.Capacity, s.Free, s.Used = &m.Capacity, &m.Free, &used
 }
 
-// allow says what the system's overcommit allows.
+// allow fills in what the system's overcommit allows.
 func (s *System) allow(systems []planner.System) {
 	for i := range systems {
 		if ratio := systems[i].Overcommit; systems[i].Name == s.Name && ratio > 0 {
@@ -102,7 +102,7 @@ func (s *System) allow(systems []planner.System) {
 	}
 }
 
-// plus adds up, and stops at the greatest number there is.
+// plus returns a + b, or the largest value if that overflows.
 func plus(a, b planner.Bytes) planner.Bytes {
 	sum, carry := bits.Add64(uint64(a), uint64(b), 0)
 	if carry > 0 {
@@ -172,7 +172,7 @@ func (r *Resource) fill(q *planner.QuotaView, now time.Time) {
 	r.State = stateOf(r, now)
 }
 
-// stateOf returns the worst that can be said of what is used, of space or of files.
+// stateOf returns the worst state of a resource, for space or for files.
 func stateOf(r *Resource, now time.Time) State {
 	most, known, aboveSoft := uint64(0), false, false
 	for _, u := range r.Usage {
@@ -197,8 +197,8 @@ func stateOf(r *Resource, now time.Time) State {
 	return Usual
 }
 
-// share returns what is used of a limit, in per cent, rounded down, and at most 1000; false where
-// either is no number.
+// share returns the usage in per cent of a limit, rounded down and at most 1000; false if either is
+// no number.
 func share(used, limit planner.Value) (percent uint64, known bool) {
 	n, ok1 := used.Number()
 	of, ok2 := limit.Number()
@@ -219,7 +219,7 @@ func above(used, limit planner.Value) bool {
 	return ok1 && ok2 && n > of
 }
 
-// In returns the resources in one of some states, those that use most of their limit first.
+// In returns the resources in one of the states, those that use most of their limit first.
 func (r *Report) In(states ...State) []Resource {
 	list := slices.DeleteFunc(slices.Clone(r.Resources),
 		func(x Resource) bool { return !slices.Contains(states, x.State) })
@@ -228,7 +228,7 @@ func (r *Report) In(states ...State) []Resource {
 	return list
 }
 
-// Share returns what is used of the fuller of the hard limits, in per cent.
+// Share returns the usage in per cent of the fuller of the hard limits.
 func (r *Resource) Share() (most uint64) {
 	for _, u := range r.Usage {
 		percent, _ := share(u.Used, u.Hard)

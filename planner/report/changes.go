@@ -14,33 +14,32 @@ import (
 type Change struct {
 	Time time.Time `json:"time"`
 	Plan string    `json:"plan"`
-	// By applied it, and Approvers let it.
+	// By applied the plan, and Approvers approved it.
 	By        string         `json:"by"`
 	Approvers []string       `json:"approvers"`
 	Event     string         `json:"event"`
 	Counts    map[string]int `json:"counts"`
-	// Actions counts the resources that were changed, by action; empty where the history does not
-	// say it.
+	// Actions counts the changed resources by action. It is empty if the history does not say it.
 	Actions map[planner.ActionKind]int `json:"actions"`
 }
 
-// Done counts the resources that somebody's approvals changed in the last [Period].
+// Done counts the resources that were changed with somebody's approval in the last [Period].
 type Done struct {
-	// Approver is a person, or the policy, as "anna (signed)".
+	// Approver is a person, or the policy, such as "anna (signed)".
 	Approver string `json:"approver"`
 	// Actions counts resources, and Plans the plans that they were in.
 	Actions map[planner.ActionKind]int `json:"actions"`
 	Plans   int                        `json:"plans"`
 }
 
-// planned is what the history says of a plan before it ends.
+// planned is what the history says about a plan before it ends.
 type planned struct {
 	approvers []string
 	actions   map[planner.Key]planner.ActionKind
 	steps     []ledger.Step
 }
 
-// changes returns the plans that ended in the period, with the approvals that they began with, the
+// changes returns the plans that ended in the period, with the approvals with which they began,
 // latest first.
 func changes(history []ledger.Entry, now time.Time) []Change {
 	plans := map[string]*planned{}
@@ -77,7 +76,7 @@ func changes(history []ledger.Entry, now time.Time) []Change {
 	return list
 }
 
-// done counts by action what the last steps say was done.
+// done counts, by action, what was done according to the last steps.
 func (p *planned) done() map[planner.ActionKind]int {
 	counts := map[planner.ActionKind]int{}
 	for _, s := range p.steps {
@@ -88,7 +87,7 @@ func (p *planned) done() map[planner.ActionKind]int {
 	return counts
 }
 
-// byApprover sums up changes. A plan that several people approved counts for each.
+// byApprover sums up changes. A plan that several people approved counts for each of them.
 func byApprover(list []Change) []Done {
 	sums := map[string]*Done{}
 	for _, c := range list {

@@ -18,7 +18,8 @@ import (
 //go:embed report.tmpl
 var reportTemplate string
 
-// HTML returns the report as one page: no script, nothing from outside, light and dark, printable.
+// HTML returns the report as one page without scripts and without anything from outside. It has a
+// light and a dark look, and can be printed.
 func (r *Report) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	if err := page.New(reportTemplate).Execute(&b, r.page()); err != nil {
@@ -27,8 +28,8 @@ func (r *Report) HTML() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// reportPage is what the template shows. Texts from outside are escaped against what a reader can't
-// see.
+// reportPage is what the template shows. In texts from outside, characters that a reader can't see
+// are escaped.
 type reportPage struct {
 	Title, Made, Source string
 	Systems             []pageSystem
@@ -52,7 +53,7 @@ type pageSystem struct {
 	Bar                                                       page.Bar
 }
 
-// pageGroup are the resources in one state.
+// pageGroup has the resources in one state.
 type pageGroup struct {
 	ID, Title, Class, Count string
 	Open                    bool
@@ -82,7 +83,7 @@ type pageUnmanaged struct {
 
 type pageLine struct{ Name, Text, When string }
 
-// pageMap is the treemap: its parts, and what it says in words.
+// pageMap is the treemap: its parts, and what it shows in words.
 type pageMap struct {
 	Label            string
 	Tiles, Customers []pageTile
@@ -123,7 +124,7 @@ func (r *Report) page() reportPage {
 	return p
 }
 
-// lists returns the parts that are a line for each entry.
+// lists fills in the parts that have a line for each entry.
 func (r *Report) lists(p *reportPage) {
 	for _, d := range r.Drift {
 		p.Drift = append(p.Drift, pageLine{Name: render.Quote(d.Address),
@@ -223,7 +224,7 @@ func pageArchivedOf(a *Archived) pageArchived {
 	return p
 }
 
-// unmanaged shows what a scan found.
+// unmanaged fills in what a scan found.
 func (r *Report) unmanaged(p *reportPage) {
 	if r.Unmanaged == nil {
 		return
@@ -317,14 +318,14 @@ func pageBranchOf(b *Branch) pageBranch {
 const (
 	mapWide = 1000
 	mapHigh = 420
-	// mostTiles bounds the tiles: what is smaller can't be seen.
+	// mostTiles is the largest number of tiles. Smaller parts can't be seen.
 	mostTiles = 500
 	// letterWide is the width of a letter of a name.
 	letterWide = 6.6
 )
 
-// mapOf lays out customers, and in each its projects: as large as what is promised, filled as far
-// as it is used.
+// mapOf lays out customers, and in each its projects. An area is as large as what is promised, and
+// is filled as far as it is used.
 func mapOf(tree *Branch) pageMap {
 	var customers []*Branch
 	for _, tenant := range tree.Branches {

@@ -12,8 +12,8 @@ import (
 // block is the unit of Open OnDemand's block counts, in bytes.
 const block = 1024
 
-// onDemand is version 1 of Open OnDemand's quota file. It shows each user the quotas whose user it
-// is.
+// onDemand is version 1 of Open OnDemand's quota file. Open OnDemand shows each user the quotas
+// that have this user.
 type onDemand struct {
 	Version   int             `json:"version"`
 	Timestamp int64           `json:"timestamp"`
@@ -32,7 +32,7 @@ type onDemandQuota struct {
 }
 
 // OnDemand returns the quota file of Open OnDemand: the quotas of users' directories, by the users'
-// names. It leaves out what is not known; a quota that others share is never shown as one user's.
+// names. It leaves out what is not known. A quota that others share is never shown as one user's.
 func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	file := onDemand{Version: 1, Timestamp: now.Unix(), Quotas: []onDemandQuota{}}
 	for i := range r.Resources {
@@ -63,7 +63,7 @@ func blocks(n uint64) uint64 {
 	return n / block
 }
 
-// limit returns a limit as Open OnDemand has it; false where it is not known.
+// limit returns a limit as Open OnDemand has it; false if it is not known.
 func limit(v planner.Value) (uint64, bool) {
 	if v.IsUnlimited() {
 		return 0, true

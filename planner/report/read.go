@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Read adds to the input what the state says. Plan and Now are set.
+// Read adds to the input what the state says. Plan and Now must be set.
 func (in *Input) Read(tx ledger.Tx) (err error) {
 	if in.Archived, err = tx.ArchiveRegister(); err != nil {
 		return err

@@ -1,6 +1,6 @@
-// Package report computes what people ask of a site as a whole: how full its systems are and how
-// much of them is promised, who is near or over a limit, who uses little, what is not done and why,
-// what is archived, and what was changed lately. It is pure, and a report changes nothing.
+// Package report computes what people ask about a whole site: how full its systems are and how much
+// of them is promised, which resources are near or over a limit or use little, what is not done and
+// why, what is archived, and what was changed recently. It is pure, and a report changes nothing.
 package report
 
 import (
@@ -22,7 +22,7 @@ type Input struct {
 	Mounts map[string]planner.Mount
 	// Systems are the configured systems.
 	Systems []planner.System
-	// Archived is the archive register, Holds what is on hold, Held the plans that wait for a
+	// Archived is the archive register, Holds has the holds in force, Held the plans that wait for a
 	// person, and History the entries of the period.
 	Archived []planner.Archived
 	Holds    []planner.Hold
@@ -40,20 +40,20 @@ type Held struct {
 	Plan  string    `json:"plan"`
 	Name  string    `json:"name"`
 	Since time.Time `json:"since"`
-	// Summary counts what it does; Danger says what of that can hurt, and Because which rules hold
-	// it.
+	// Summary counts what the plan does. Danger says which of that is dangerous, and Because which
+	// rules hold it.
 	Summary string           `json:"summary"`
 	Danger  []planner.Danger `json:"danger"`
 	Because []string         `json:"because"`
 }
 
-// Report is the account of a site. Lists are never nil.
+// Report is a report about a site. Lists are never nil.
 type Report struct {
 	FormatVersion string    `json:"format_version"`
 	Made          time.Time `json:"made"`
 	Source        string    `json:"source"`
 	Systems       []System  `json:"systems"`
-	// Resources are the projects' and users' directories, sorted by address.
+	// Resources are the directories of projects and users, sorted by address.
 	Resources []Resource        `json:"resources"`
 	Drift     []planner.Drift   `json:"drift"`
 	Blocked   []planner.Refusal `json:"blocked"`
@@ -61,9 +61,9 @@ type Report struct {
 	Warnings  []planner.Warning `json:"warnings"`
 	Holds     []planner.Hold    `json:"holds"`
 	Archived  []Archived        `json:"archived"`
-	// Changes are the plans that ended in the last [Period], the latest first.
+	// Changes are the plans that ended in the last [Period], latest first.
 	Changes []Change `json:"changes"`
-	// Done sums them up by approver, the one with most plans first.
+	// Done sums up the changes by approver. The approver of most plans comes first.
 	Done []Done `json:"done"`
 	// Held are the plans that wait for a person.
 	Held []Held `json:"held"`
@@ -76,25 +76,24 @@ type Report struct {
 // Period is how far back a report looks for changes.
 const Period = 30 * 24 * time.Hour
 
-// System is how full one system is.
+// System says how full one system is.
 type System struct {
 	Name string `json:"name"`
-	// Capacity, Used and Free are what its filesystem says, in bytes; null where it does not, which
-	// Problem explains.
+	// Capacity, Used and Free are what its filesystem says, in bytes. They are null if it does not say
+	// so, which Problem explains.
 	Capacity *planner.Bytes `json:"capacity"`
 	Used     *planner.Bytes `json:"used"`
 	Free     *planner.Bytes `json:"free"`
 	Problem  string         `json:"problem,omitempty"`
-	// Promised is the sum of the hard limits, and Quotas how many there are. Unlimited and Unknown
-	// count those that add nothing to it, because they have no limit, or because it could not be
-	// observed.
+	// Promised is the sum of the hard limits, and Quotas is their number. Unlimited and Unknown count
+	// the quotas that add nothing to the sum, because they have no limit or it could not be observed.
 	Promised  planner.Bytes `json:"promised"`
 	Quotas    int           `json:"quotas"`
 	Unlimited int           `json:"unlimited"`
 	Unknown   int           `json:"unknown"`
 	Resources int           `json:"resources"`
-	// Overcommit is the system's, as the configuration writes it, and Allowed what hard limits may
-	// promise by that; null where that is not known.
+	// Overcommit is the system's factor, as the configuration writes it. Allowed is what hard limits
+	// may promise with it; null if that is not known.
 	Overcommit string         `json:"overcommit,omitempty"`
 	Allowed    *planner.Bytes `json:"allowed"`
 }
@@ -105,10 +104,10 @@ func (s *System) Overcommitted() bool { return s.Capacity != nil && s.Promised >
 // OverAllowed reports whether more is promised than the system's overcommit allows.
 func (s *System) OverAllowed() bool { return s.Allowed != nil && s.Promised > *s.Allowed }
 
-// State is how a resource stands to its limits.
+// State says how a resource's usage compares with its limits.
 type State string
 
-// The states of a resource, the worst first.
+// The states of a resource, worst first.
 const (
 	Over    State = "over"
 	Grace   State = "grace"
@@ -118,7 +117,7 @@ const (
 	Unknown State = "unknown"
 )
 
-// Resource is one directory with what is used of its quota.
+// Resource is one directory with the usage of its quota.
 type Resource struct {
 	Address  string         `json:"address"`
 	Name     string         `json:"name"`
@@ -126,33 +125,33 @@ type Resource struct {
 	Target   planner.Target `json:"target"`
 	Tenant   string         `json:"tenant"`
 	Customer string         `json:"customer"`
-	// Quota is what the limits are set on; empty if there is none. Sharing counts the resources
-	// that claim it.
+	// Quota is what the limits are set on; empty if there is none. Sharing counts the resources that
+	// claim it.
 	Quota   string `json:"quota,omitempty"`
 	Sharing int    `json:"sharing"`
-	// Usage has one entry for each quantity that quotas count: space, and files.
-	// It is empty where nothing is known.
+	// Usage has one entry for each quantity that quotas count: space and files. It is empty if nothing
+	// is known.
 	Usage []Usage `json:"usage"`
 	// GraceEnds is when the first running grace period ends.
 	GraceEnds *time.Time `json:"grace_ends"`
 	State     State      `json:"state"`
 }
 
-// Usage is what is used of one quantity, and the limits in force, as plans write values.
+// Usage is the usage of one quantity, and the limits in force, in the form of a plan's values.
 type Usage struct {
 	// Of is "space", in bytes, or "inodes".
 	Of   string        `json:"of"`
 	Soft planner.Value `json:"soft"`
 	Hard planner.Value `json:"hard"`
 	Used planner.Value `json:"used"`
-	// hard is the attribute of the hard limit, whose unit amounts have.
+	// hard is the attribute of the hard limit, which has the unit of the amounts.
 	hard planner.Attribute
 }
 
-// Space returns what is used in bytes.
+// Space returns the usage in bytes.
 func (r *Resource) Space() Usage { return r.of(planner.SpaceHard) }
 
-// Inodes returns what is used in files.
+// Inodes returns the usage in files.
 func (r *Resource) Inodes() Usage { return r.of(planner.InodesHard) }
 
 func (r *Resource) of(hard planner.Attribute) Usage {

@@ -21,8 +21,8 @@ func (r *Report) JSON() ([]byte, error) {
 	return render.EscapeJSON(append(data, '\n')), nil
 }
 
-// CSV has one line for each resource. Amounts are plain numbers, in bytes; a limit that does not
-// exist is "unlimited", and what is not known is empty.
+// CSV returns a table with one line for each resource. Amounts are plain numbers, in bytes. A limit
+// that does not exist is "unlimited", and an unknown value is empty.
 func (r *Report) CSV() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
@@ -108,7 +108,7 @@ func (r *Report) Text() []byte {
 	return b.Bytes()
 }
 
-// archive sums up what is archived.
+// archive writes a summary of what is archived.
 func (r *Report) archive(b *bytes.Buffer) {
 	var known planner.Bytes
 	unknown := 0
@@ -129,7 +129,7 @@ func (r *Report) archive(b *bytes.Buffer) {
 	b.WriteString(".\n")
 }
 
-// done says who let what be done in the last 30 days.
+// done writes whose approvals led to which changes in the last 30 days.
 func (r *Report) done(b *bytes.Buffer) {
 	fmt.Fprintf(b, "%s ended in 30 days.\n", count(len(r.Changes), "plan", "plans"))
 	for i := range r.Done {
@@ -139,7 +139,7 @@ func (r *Report) done(b *bytes.Buffer) {
 	}
 }
 
-// actionWords is "3 create, 1 archive".
+// actionWords returns the counts by action: "3 create, 1 archive".
 func actionWords(actions map[planner.ActionKind]int) string {
 	var parts []string
 	for _, kind := range planner.ActionKinds() {
@@ -199,13 +199,13 @@ func commitment(s *System) string {
 	return text
 }
 
-// ofCapacity returns what is promised of a capacity that is known, in per cent.
+// ofCapacity returns what is promised in per cent of a known capacity.
 func ofCapacity(s *System) string {
 	percent, _ := share(planner.Number(uint64(s.Promised)), planner.Number(uint64(*s.Capacity)))
 	return fmt.Sprintf("%d%%", percent)
 }
 
-// words is "12.3 TiB of 20 TiB (61%)".
+// words returns the usage: "12.3 TiB of 20 TiB (61%)".
 func (u Usage) words() string {
 	text := strings.TrimSuffix(show(u.hard, u.Used), " files") + " of " + show(u.hard, u.Hard)
 	if percent, known := share(u.Used, u.Hard); known {

@@ -17,7 +17,7 @@ type Branch struct {
 }
 
 // Tree returns the report's resources as tenants, customers and projects, those with most promised
-// first.
+// space first.
 func (r *Report) Tree() *Branch {
 	root := &Branch{}
 	at := map[string]*Branch{}
@@ -65,7 +65,7 @@ func (b *Branch) sort() {
 	}
 }
 
-// Leaves returns the branches that have none below them.
+// Leaves returns the branches without branches below them.
 func (b *Branch) Leaves() []*Branch {
 	if len(b.Branches) == 0 {
 		return []*Branch{b}

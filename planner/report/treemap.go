@@ -3,8 +3,8 @@ package report
 // rectangle is a part of a picture, in its units.
 type rectangle struct{ x, y, w, h float64 }
 
-// squarify divides a rectangle among weights, which are in descending order, in rows of parts that
-// are nearly square (Bruls, Huizing, van Wijk 2000). Weights of zero get no room.
+// squarify divides a rectangle in proportion to weights, which are in descending order, in rows of
+// nearly square parts (Bruls, Huizing, van Wijk 2000). A weight of zero gets no room.
 func squarify(weights []float64, in rectangle) []rectangle {
 	out := make([]rectangle, len(weights))
 	total := 0.0
@@ -32,13 +32,13 @@ func squarify(weights []float64, in rectangle) []rectangle {
 	return out
 }
 
-// worst returns the greatest ratio of sides in a row of weights along a side.
+// worst returns the largest ratio of sides in a row of weights along a side.
 func worst(row []float64, scale, sum, side float64) float64 {
 	most, least := row[0]*scale, row[len(row)-1]*scale
 	return max(side*side*most/(sum*sum), sum*sum/(side*side*least))
 }
 
-// placeRow lays a row along the shorter side, and returns what is left.
+// placeRow places a row along the shorter side, and returns the remaining rectangle.
 func placeRow(row []float64, out []rectangle, in rectangle, scale, sum float64) rectangle {
 	if in.w >= in.h {
 		wide, y := sum/in.h, in.y

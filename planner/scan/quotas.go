@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// span is how many ids are asked for at a time, and maxSpans how often: Lustre's client searches
-	// all records of a range for each that it finds.
+	// span is how many ids are asked for at a time, and maxSpans is how often. Lustre's client
+	// searches all records of a range for each record that it finds.
 	span     = 10_000
 	maxSpans = 100
 )
 
-// Range is a part of a system's quotas, to be listed by one call: ids from First to Last, or all
-// quotas of directories.
+// Range is a part of a system's quotas that one call lists: ids from First to Last, or all quotas
+// of directories.
 type Range struct {
 	System      string
 	Filesystem  string
@@ -24,15 +24,15 @@ type Range struct {
 	First, Last uint32
 }
 
-// Surveyed is what stands in one range: what limits are set on, or why that is not known.
+// Surveyed is what was found in one range: what limits are set on, or why that is not known.
 type Surveyed struct {
 	Subjects []planner.QuotaID
 	Why      string
-	// NoList means that quotas cannot be listed there, only read one by one.
+	// NoList means that quotas cannot be listed there and can only be read one by one.
 	NoList bool
 }
 
-// Ranges returns the quotas to list. Ids are looked for as far as those of resources go, because no
+// Ranges returns the quotas to list. It looks for ids as far as the ids of resources go, because no
 // filesystem says which ids it has limits for without a search through all.
 func (s *Scan) Ranges() []Range {
 	claimed := s.claimed()
@@ -107,7 +107,7 @@ func (s *Scan) idRanges(sys *planner.System, filesystem string,
 }
 
 // claimed returns the quotas of resources: those that want one now, those that are recorded, and
-// those that lie in the archive.
+// those that are archived.
 func (s *Scan) claimed() map[planner.Subject]bool {
 	all := map[planner.Subject]bool{}
 	for i := range s.in.Quotas {
@@ -123,7 +123,7 @@ func (s *Scan) claimed() map[planner.Subject]bool {
 	for _, a := range s.in.Recorded.Archived {
 		if id, ok := a.Limited(); ok {
 			all[id.On(s.in.Mounts[a.System].Filesystem)] = true
-			if id.By == planner.ByDirectory { // where the backend has it follow
+			if id.By == planner.ByDirectory { // it has followed the directory, if the backend does that
 				id.Path = a.Archive
 				all[id.On(s.in.Mounts[a.System].Filesystem)] = true
 			}
@@ -132,8 +132,8 @@ func (s *Scan) claimed() map[planner.Subject]bool {
 	return all
 }
 
-// QuotaTargets returns the quotas to read, given what [Scan.Strays] and [Scan.Ranges] showed: those
-// that nobody claims, and those that count what a stray directory holds.
+// QuotaTargets returns the quotas to read, given what [Scan.Strays] and [Scan.Ranges] have found:
+// those that nobody claims, and those that count what a stray directory holds.
 func (s *Scan) QuotaTargets(strays []Directory, surveyed []Surveyed) []planner.QuotaTarget {
 	claimed := s.claimed()
 	var targets []planner.QuotaTarget
@@ -170,7 +170,8 @@ func (s *Scan) QuotaTargets(strays []Directory, surveyed []Surveyed) []planner.Q
 		x := &s.report.Directories[i]
 		id := x.counts.Subject
 		x.claimed = claimed[id]
-		known := id.By == planner.ByProject || seen[id] // a directory's quota was listed, or is not there
+		// a directory's quota was listed, or does not exist
+		known := id.By == planner.ByProject || seen[id]
 		if id.By != "" && known && !x.claimed && !asked[id] {
 			asked[id] = true
 			targets = append(targets, x.counts)

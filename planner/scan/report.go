@@ -15,13 +15,13 @@ import (
 // FormatVersion is the version of a scan's JSON.
 const FormatVersion = "1.0"
 
-// Report is what a scan found. Lists are never nil.
+// Report is what a scan has found. Lists are never nil.
 type Report struct {
 	FormatVersion string    `json:"format_version"`
 	Made          time.Time `json:"made"`
 	Source        string    `json:"source"`
 	Systems       []System  `json:"systems"`
-	// Directories and Quotas are sorted by system, and then by path and by id.
+	// Directories and Quotas are sorted by system, and then by path or id.
 	Directories []Stray `json:"directories"`
 	Quotas      []Quota `json:"quotas"`
 }
@@ -31,7 +31,7 @@ type System struct {
 	Name string `json:"name"`
 	// Folders counts the folders that were read.
 	Folders int `json:"folders"`
-	// Directories and Quotas count all that were found, those too that are not listed.
+	// Directories and Quotas count all that were found, including those that are not listed.
 	Directories int `json:"directories"`
 	Quotas      int `json:"quotas"`
 	// Looked says which quotas were looked at.
@@ -42,7 +42,7 @@ type System struct {
 	more int
 }
 
-// maxProblems is how many problems of a system are told.
+// maxProblems is how many problems of a system are listed.
 const maxProblems = 20
 
 func (s *System) problem(text string) {
@@ -62,25 +62,25 @@ func cut(storage string) string {
 // Stray is one directory that no resource wants.
 type Stray struct {
 	System string `json:"system"`
-	// Path is its storage path. A name that is no UTF-8 has its bytes as \xff.
+	// Path is its storage path. In a name that is not UTF-8, bytes are written as \xff.
 	Path string `json:"path"`
 	// Was is the address of the resource that had it; empty if none is known.
 	Was string `json:"was,omitempty"`
-	// Owner, Group and Mode are null where it could not be looked at, which Problem explains.
+	// Owner, Group and Mode are null if it could not be looked at, which Problem explains.
 	Owner *planner.UID `json:"owner"`
 	Group *planner.GID `json:"group"`
 	Mode  *string      `json:"mode"`
-	// Made and Modified are null where they are not known.
+	// Made and Modified are null if they are not known.
 	Made     *time.Time `json:"made"`
 	Modified *time.Time `json:"modified"`
-	// Space and Inodes are what a quota of its own counts; null where none does, which Note
-	// explains.
+	// Space and Inodes are what a quota of its own counts; null if none does, which Note explains.
 	Space   *planner.Bytes  `json:"space"`
 	Inodes  *planner.Inodes `json:"inodes"`
 	Note    string          `json:"note,omitempty"`
 	Problem string          `json:"problem,omitempty"`
 
-	// counts is the quota that counts what it holds, and claimed reports that a resource's does.
+	// counts is the quota that counts what it holds. claimed reports whether a resource claims that
+	// quota.
 	counts  planner.QuotaTarget
 	claimed bool
 }
@@ -91,7 +91,7 @@ type Quota struct {
 	By     planner.QuotaBy `json:"by"`
 	ID     uint32          `json:"id,omitempty"`
 	Path   string          `json:"path,omitempty"`
-	// Limits are null where they could not be read, which Problem explains.
+	// Limits are null if they could not be read, which Problem explains.
 	Limits  *planner.Limits `json:"limits"`
 	Space   *planner.Bytes  `json:"space"`
 	Inodes  *planner.Inodes `json:"inodes"`
@@ -109,7 +109,7 @@ func (r *Report) list(s *Scan, strays []Directory, targets []planner.QuotaTarget
 		case planner.DirPresent:
 			x.fill(&d)
 			x.counts = s.countedBy(&at, &d, &x)
-		case planner.DirAbsent: // removed since its folder was read
+		case planner.DirAbsent: // removed after its folder was read
 			s.at[at.System].Directories--
 			continue
 		default:
@@ -136,7 +136,7 @@ func (x *Stray) fill(d *Directory) {
 	}
 }
 
-// countedBy returns the quota that counts what a directory holds, if one does so by itself.
+// countedBy returns the quota that counts only what a directory holds, if there is one.
 func (s *Scan) countedBy(at *planner.Place, d *Directory, x *Stray) (t planner.QuotaTarget) {
 	i := slices.IndexFunc(s.in.Systems,
 		func(sys planner.System) bool { return sys.Name == at.System })
@@ -163,7 +163,7 @@ func (s *Scan) countedBy(at *planner.Place, d *Directory, x *Stray) (t planner.Q
 	return t
 }
 
-// Report returns the account, given the states of [Scan.QuotaTargets].
+// Report returns the report, given the states of [Scan.QuotaTargets].
 func (s *Scan) Report(targets []planner.QuotaTarget, states []planner.QuotaState) *Report {
 	r := s.report
 	of := map[planner.Subject]*planner.QuotaState{}
@@ -173,7 +173,7 @@ func (s *Scan) Report(targets []planner.QuotaTarget, states []planner.QuotaState
 	for i := range r.Quotas {
 		r.Quotas[i].fill(of[r.Quotas[i].target.Subject])
 	}
-	// A quota that limits nothing was removed since it was listed.
+	// A quota that limits nothing was removed after it was listed.
 	r.Quotas = slices.DeleteFunc(r.Quotas, func(q Quota) bool {
 		none := q.Limits != nil && !limits(q.Limits)
 		if none {
@@ -255,7 +255,7 @@ func (r *Report) Complete() bool {
 		!slices.ContainsFunc(r.Quotas, func(q Quota) bool { return q.Problem != "" })
 }
 
-// MarshalJSON writes names that are no UTF-8 with their bytes as \xff.
+// MarshalJSON writes the bytes of names that are not UTF-8 as \xff.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	type plain Report
 	c := plain(*r)
@@ -278,7 +278,7 @@ func (r *Report) JSON() ([]byte, error) {
 	return render.EscapeJSON(append(data, '\n')), nil
 }
 
-// utf8Of writes the bytes that are no UTF-8 as \xff.
+// utf8Of writes bytes that are not UTF-8 as \xff.
 func utf8Of(s string) string {
 	if utf8.ValidString(s) {
 		return s

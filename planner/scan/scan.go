@@ -1,10 +1,10 @@
-// Package scan finds what no resource wants: directories that stand where resources stand, and
-// quotas that limit nobody's resource. It is pure: it says what to look at, and compares what was
-// seen with what is wanted and recorded. A scan is an account. It proposes nothing, and above all
-// it never proposes to delete.
+// Package scan finds what no resource wants: directories in places where resources are, and quotas
+// that limit no resource. It is pure: it says what to look at, and compares what was seen with what
+// is wanted and recorded. A scan only reports. It proposes nothing, and above all it never proposes
+// to delete.
 //
-// The way of a scan is [New] → [Scan.Folders] → [Scan.Strays] → [Scan.Ranges] →
-// [Scan.QuotaTargets] → [Scan.Report].
+// A scan goes through [New] → [Scan.Folders] → [Scan.Strays] → [Scan.Ranges] → [Scan.QuotaTargets]
+// → [Scan.Report].
 package scan
 
 import (
@@ -21,14 +21,14 @@ import (
 // Input is everything that a scan compares with.
 type Input struct {
 	Systems []planner.System
-	// MinGID is storage.min_gid: no group below it has a quota of a resource.
+	// MinGID is storage.min_gid. No group below it has a quota of a resource.
 	MinGID planner.GID
-	// Views and Quotas are those of a plan for all resources, and Recorded what the state holds.
+	// Views and Quotas are those of a plan for all resources. Recorded is what the state holds.
 	Views    []planner.View
 	Quotas   []planner.QuotaView
 	Recorded planner.Recorded
 	Mounts   map[string]planner.Mount
-	// Made, Source and Most are when the scan was made, where the resources came from, and how many
+	// Made is when the scan was made, Source is where the resources came from, and Most is how many
 	// directories and how many quotas of a system are listed at most.
 	Made   time.Time
 	Source string
@@ -37,10 +37,10 @@ type Input struct {
 
 // Folder is what was seen in one folder.
 type Folder struct {
-	// State is [planner.DirPresent] where it was read, and Why explains [planner.DirUnknown].
+	// State is [planner.DirPresent] if the folder was read. Why explains [planner.DirUnknown].
 	State planner.DirState
 	Why   string
-	// Names are the directories in it, sorted.
+	// Names are the directories in the folder, sorted.
 	Names []string
 	// Cut means that it has more entries than were read.
 	Cut bool
@@ -49,19 +49,19 @@ type Folder struct {
 // Directory is what was seen of one directory that no resource wants.
 type Directory struct {
 	planner.Directory
-	// Modified is when an entry of it was last made, renamed or removed.
+	// Modified is when one of its entries was last made, renamed or removed.
 	Modified time.Time
 }
 
-// Scan is one comparison while it runs.
+// Scan is one comparison in progress.
 type Scan struct {
 	in Input
-	// wanted are the storage paths of resources, and gone those of resources that are recorded or
-	// listed as removed, with their addresses.
+	// wanted are the storage paths of resources. gone are the storage paths of resources that are
+	// recorded or listed as removed, with their addresses.
 	wanted map[string]place
 	gone   map[string]string
-	// hidden are directories that are not told of: archives, what is archived, and systems. Of
-	// these, closed are those that are never entered.
+	// hidden are directories that are not reported: archives, archived directories, and systems.
+	// closed are those of them that are never entered.
 	hidden, closed map[string]bool
 	// entered are the folders to read.
 	entered map[string]bool
@@ -76,7 +76,7 @@ type Scan struct {
 // place is what is wanted at a storage path.
 type place struct {
 	system string
-	// leaf is a project's or a user's directory, which is never entered.
+	// leaf reports whether it is the directory of a project or a user, which is never entered.
 	leaf bool
 }
 
@@ -171,7 +171,7 @@ func (s *Scan) enter() {
 	}
 }
 
-// enterAbove has the folders above a path read, up to the first of the tops that it lies below.
+// enterAbove marks the folders above a path to be read, up to the first of tops that it lies below.
 func (s *Scan) enterAbove(p string, tops []string, system string, systems map[string]string) {
 	if !slices.ContainsFunc(tops, func(top string) bool { return strings.HasPrefix(p, top+"/") }) {
 		return
@@ -184,8 +184,7 @@ func (s *Scan) enterAbove(p string, tops []string, system string, systems map[st
 	}
 }
 
-// inside reports whether a path is a project's or a user's directory or an archive, or lies in
-// one.
+// inside reports whether a path is, or lies in, an archive or the directory of a project or a user.
 func (s *Scan) inside(p string) bool {
 	for up := p; up != "."; up = path.Dir(up) {
 		if s.wanted[up].leaf || s.closed[up] {
@@ -198,8 +197,8 @@ func (s *Scan) inside(p string) bool {
 // Folders returns the folders to read.
 func (s *Scan) Folders() []planner.Place { return s.folders }
 
-// Strays returns the directories to look at, given what stands in each of [Scan.Folders]: those
-// that no resource wants, of each system at most as many as are listed.
+// Strays returns the directories to look at, given the content of each of [Scan.Folders]: those
+// that no resource wants, and of each system at most as many as are listed.
 func (s *Scan) Strays(folders []Folder) []planner.Place {
 	for i, f := range folders {
 		at := s.folders[i]

@@ -55,7 +55,7 @@ func more(b *bytes.Buffer, n int, what string) {
 	}
 }
 
-// Words say whose a directory is, how old and how large.
+// Words says whose a directory is, how old and how large it is.
 func (x *Stray) Words(now time.Time) string {
 	if x.Owner == nil {
 		return "could not be looked at: " + render.Escape(x.Problem)
@@ -102,7 +102,7 @@ func (q *Quota) Name() string {
 	return fmt.Sprintf("quota of %s %d", q.By, q.ID)
 }
 
-// Words say what it limits, and what is used of that.
+// Words says what the quota limits, and what is used of that.
 func (q *Quota) Words() string {
 	if q.Problem != "" {
 		return "could not be read: " + render.Escape(q.Problem)

@@ -16,12 +16,12 @@ import (
 // ErrNotThere means that there is no such plan, or no report yet.
 var ErrNotThere = errors.New("there is no such page")
 
-// Source is where the pages come from. Its methods may be called at any time, and by several.
+// Source provides the pages. Several goroutines may call its methods at any time.
 type Source interface {
 	Snapshot() (*Snapshot, error)
-	// HeldPlan is a plan that waits for a person, by its short id.
+	// HeldPlan returns the plan with this short id that waits for a person.
 	HeldPlan(short string) (*planner.Plan, error)
-	// Report is the page of the last report.
+	// Report returns the page of the last report.
 	Report() ([]byte, error)
 }
 
@@ -52,7 +52,7 @@ func Handler(s Source, names []string, log *slog.Logger) http.Handler {
 	return onlyHere(mux, names)
 }
 
-// answer writes one page, with headers that let it do nothing but be read.
+// answer writes one page, with headers that allow nothing but reading it.
 func answer(w http.ResponseWriter, r *http.Request, log *slog.Logger,
 	content func(*http.Request) ([]byte, error)) {
 	body, err := content(r)
@@ -73,7 +73,7 @@ func answer(w http.ResponseWriter, r *http.Request, log *slog.Logger,
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // the reader sees what is missing
+	_, _ = w.Write(body) // the reader notices what is missing
 }
 
 // onlyHere refuses requests that name another host.
@@ -87,7 +87,7 @@ func onlyHere(next http.Handler, names []string) http.Handler {
 	})
 }
 
-// isHere reports whether a request's Host is this one's: an address, localhost, or one of its
+// isHere reports whether a request's Host means this host: an address, localhost, or one of its
 // names.
 func isHere(host string, names []string) bool {
 	name := host

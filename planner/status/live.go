@@ -15,11 +15,11 @@ import (
 
 const (
 	mostRounds  = 30 // rounds that the status page lists
-	mostHistory = 50 // and entries of the history
+	mostHistory = 50 // entries of the history that it lists
 )
 
-// Live is the [Source] of a running loop. The loop calls Use, Ended and Seen; requests read the
-// state, one at a time, so that many requests cannot hold up the loop.
+// Live is the [Source] of a running loop. The loop calls Use, Ended and Seen. Requests read the
+// state one at a time, so that many requests cannot hold up the loop.
 type Live struct {
 	Host, Version string
 	Now           func() time.Time
@@ -28,7 +28,7 @@ type Live struct {
 	// requests makes requests wait for one another.
 	requests sync.Mutex
 
-	// mu guards what follows, which the loop changes.
+	// mu guards the following fields, which the loop changes.
 	mu     sync.Mutex
 	view   View
 	rounds []Round
@@ -42,7 +42,7 @@ type View struct {
 	// Systems are the names of the configured systems.
 	Systems []string
 	Store   ledger.Store
-	// Files is the folder in which the loop remembers its failures.
+	// Files has the file in which the loop remembers its failures.
 	Files loop.Files
 	// Held reads the plans that a person can approve, in any order.
 	Held func() ([]Held, error)
@@ -54,7 +54,7 @@ type View struct {
 	Report func(*engine.Planned) ([]byte, error)
 }
 
-// Use takes over the view of a configuration, as a reload does.
+// Use switches to the view of another configuration, after a reload.
 func (l *Live) Use(v View) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *Live) Ended(lane loop.Lane, why loop.Reason, took time.Duration) {
 	l.rounds = l.rounds[:min(len(l.rounds), mostRounds)]
 }
 
-// Seen makes the report of what an audit saw. After an error the report before stays.
+// Seen makes the report from what an audit saw. After an error the previous report stays.
 func (l *Live) Seen(planned *engine.Planned) {
 	page, err := l.current().Report(planned)
 	if err != nil {
@@ -154,7 +154,7 @@ func failed(files loop.Files) ([]Failed, error) {
 	return all, nil
 }
 
-// shortID is how an address names a held plan.
+// shortID matches the short id by which a URL names a held plan.
 var shortID = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
 // HeldPlan implements [Source].

@@ -1,6 +1,6 @@
-// Package status is the page that the loop serves: its rounds, the plans that wait for a person,
-// what has begun, what Waldur has not been told, holds and history. It shows, and changes nothing:
-// there is no form, no script, and no method but GET.
+// Package status makes the page that the loop serves: its rounds, the plans that wait for a person,
+// what has begun, what Waldur has not been told, holds and history. The page shows and changes
+// nothing: it has no form, no script, and no method but GET.
 package status
 
 import (
@@ -24,21 +24,21 @@ var statusTemplate string
 type Snapshot struct {
 	Now           time.Time
 	Host, Version string
-	// Nodes are the nodes that share the state, one line each; none for a state in a file.
+	// Nodes are the nodes that share the state; none for a state in a file.
 	Nodes []Node
-	// Hung names the systems whose mounts do not answer, and Systems all of them.
+	// Systems has the names of all systems, and Hung those whose mounts do not answer.
 	Systems, Hung []string
-	// Rounds are the last rounds, the latest first.
+	// Rounds are the last rounds, latest first.
 	Rounds []Round
-	// Held are the plans that wait for a person, the newest first.
+	// Held are the plans that wait for a person, newest first.
 	Held []Held
 	// Begun are the plans that have begun and not ended.
 	Begun []ledger.Plan
-	// Failed are the resources whose change failed, and that wait for the next try.
+	// Failed are the resources whose change failed and that wait for the next try.
 	Failed []Failed
 	Outbox []ledger.Delivery
 	Holds  []planner.Hold
-	// History has the last entries, the latest first.
+	// History has the last entries, latest first.
 	History []ledger.Entry
 	// HasReport reports whether there is a report to show.
 	HasReport bool
@@ -55,17 +55,17 @@ type Round struct {
 // Node is a node that shares the state with this one.
 type Node struct {
 	Name string
-	// Leads means that its loop works; the others stand by. Differs means that its configuration is
-	// another one than the leader's.
+	// Leads means that its loop works; the others stand by. Differs means that its configuration
+	// differs from the leader's.
 	Leads, Differs bool
-	// Since is when it began or took over, and Gone since when nobody has heard of it.
+	// Since is when it began or took over. Gone is since when nobody has heard from it.
 	Since, Gone time.Time
 }
 
 // Failed is a resource whose change failed.
 type Failed struct {
 	Address, Error string
-	// Count is how often in a row, and Until when it is tried again.
+	// Count is how often it failed in a row, and Until is when it is tried again.
 	Count int
 	Until time.Time
 	// Quarantined means that it has failed so often that a person should look.
@@ -76,15 +76,15 @@ type Failed struct {
 type Held struct {
 	ID    string
 	Since time.Time
-	// Summary counts what it does; Dangers says what of that can hurt, and Because which rules hold
-	// it.
+	// Summary counts what the plan does. Dangers says which of that is dangerous, and Because which
+	// rules hold it.
 	Summary, Dangers string
 	Because          []string
 	Approvals        int
 }
 
-// statusPage is what the template shows. Texts from outside are escaped against what a reader can't
-// see.
+// statusPage is what the template shows. In texts from outside, characters that a reader can't see
+// are escaped.
 type statusPage struct {
 	Title, Host, Version, Now     string
 	Systems                       []statusSystem
@@ -186,7 +186,7 @@ func nodeLine(n Node) statusLine {
 	return l
 }
 
-// deliveries returns the callbacks that wait, without their URLs and bodies.
+// deliveries fills in the callbacks that wait, without their URLs and bodies.
 func (s *Snapshot) deliveries(p *statusPage) {
 	for _, d := range s.Outbox {
 		l := statusLine{When: stamp(d.Since), Name: render.Quote(d.Address),

@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Register returns what is archived, by address; or only what is past its retention.
+// Register returns the archived directories by address, or only those past their retention.
 func Register(tx ledger.Tx, expired bool) ([]planner.Archived, error) {
 	found, err := tx.ArchiveRegister()
 	if err != nil {
@@ -32,7 +32,7 @@ func Register(tx ledger.Tx, expired bool) ([]planner.Archived, error) {
 
 func isExpired(x *planner.Archived, now time.Time) bool { return !x.Until.After(now) }
 
-// Archive shows what is archived to people.
+// Archive formats the archived directories for people.
 func Archive(register []planner.Archived, now time.Time) string {
 	var b strings.Builder
 	for _, x := range register {
@@ -46,7 +46,7 @@ func Archive(register []planner.Archived, now time.Time) string {
 	return b.String()
 }
 
-// Rebuild replaces the register by what was found in the archives.
+// Rebuild replaces the register with what was found in the archives.
 func Rebuild(tx ledger.Tx, found []planner.Archived, by ledger.Person) error {
 	before, err := tx.ArchiveRegister()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Callbacks shows callbacks that wait to people.
+// Callbacks formats waiting callbacks for people.
 func Callbacks(waiting []ledger.Delivery) string {
 	var b strings.Builder
 	for _, d := range waiting {
@@ -38,7 +38,7 @@ func standing(d *ledger.Delivery) string {
 	return tried + ", again as soon as something is sent"
 }
 
-// Numbers reads the numbers of callbacks; none means all.
+// Numbers reads the numbers of callbacks. No argument means all callbacks.
 func Numbers(args []string) ([]uint64, error) {
 	var numbers []uint64
 	for _, s := range args {
@@ -52,12 +52,12 @@ func Numbers(args []string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// NoCallback returns the error of a number that no callback has.
+// NoCallback returns the error for a number that no callback has.
 func NoCallback(number uint64) error {
 	return fmt.Errorf("no callback %d is waiting; see `cscs-sync callbacks list`", number)
 }
 
-// Unpark makes the chosen callbacks due at once, and all of them where none is chosen.
+// Unpark makes the chosen callbacks due at once, or all of them if none is chosen.
 func Unpark(store ledger.Store, chosen []uint64) error {
 	return store.Update(func(tx ledger.Tx) error {
 		waiting, err := tx.Outbox()

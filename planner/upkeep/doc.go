@@ -1,3 +1,3 @@
-// Package upkeep has what people do to the state beside plans: holds, callbacks that wait, and the
-// register of the archive. It changes the state, says what is in it, and touches no storage.
+// Package upkeep has what people do to the state without a plan: holds, waiting callbacks, and the
+// archive register. It changes the state, shows what is in it, and does not touch the storage.
 package upkeep

@@ -13,8 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Hold puts a hold in force. It does nothing if the same person holds the same, for the same reason
-// and as long, already.
+// Hold puts a hold in force. It does nothing if the same person already has the same hold, for the
+// same reason and until the same time.
 func Hold(store ledger.Store, h planner.Hold, by ledger.Person) (already bool, err error) {
 	h.By = by.Who
 	err = store.Update(func(tx ledger.Tx) error {
@@ -37,7 +37,7 @@ func Hold(store ledger.Store, h planner.Hold, by ledger.Person) (already bool, e
 	return already, err
 }
 
-// Lift lifts the holds that have exactly this glob, and returns how many there were.
+// Lift removes the holds that have exactly this glob, and returns how many there were.
 func Lift(store ledger.Store, glob string, by ledger.Person) (lifted int, err error) {
 	err = store.Update(func(tx ledger.Tx) error {
 		gone, err := tx.RemoveHolds(glob)
@@ -53,9 +53,9 @@ func Lift(store ledger.Store, glob string, by ledger.Person) (lifted int, err er
 	return lifted, err
 }
 
-// CheckHold refuses a glob that matches nothing that is known, because it is probably misspelt.
-// Listed is the last complete listing. Where nothing is known yet, or an apply is running and
-// changes what is known, it only warns: a hold must not come late.
+// CheckHold refuses a glob that matches nothing known, because it is probably misspelt. listed is
+// the last complete listing. If nothing is known yet, or a running apply is changing what is known,
+// CheckHold only warns, because a hold must not come late.
 func CheckHold(glob string, recorded *planner.Recorded, listed []planner.Item,
 	running func() (bool, error)) (warning string, err error) {
 	isListed := func(it planner.Item) bool { return planner.MatchGlob(glob, it.MountPath) }
@@ -72,8 +72,9 @@ func CheckHold(glob string, recorded *planner.Recorded, listed []planner.Item,
 			" matches nothing that is recorded or listed so far. `cscs-sync plan` warns if " +
 			"it matches nothing.", nil
 	}
-	return "", engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is recorded or was in the last complete "+
-		"listing, so it would protect nothing. Correct it, or add --force to hold it anyway", glob))
+	return "", engine.Refuse(engine.Input, fmt.Errorf("hold %s: it matches nothing that is recorded "+
+		"or was in the last complete listing, so it would protect nothing. Correct it, "+
+		"or add --force to hold it anyway", glob))
 }
 
 // Until says how long a hold is in force.
@@ -84,7 +85,7 @@ func Until(end time.Time) string {
 	return "until " + planner.Minute(end)
 }
 
-// Holds shows holds to people.
+// Holds formats holds for people.
 func Holds(holds []planner.Hold) string {
 	var b strings.Builder
 	for _, h := range holds {
@@ -94,8 +95,8 @@ func Holds(holds []planner.Hold) string {
 	return b.String()
 }
 
-// Running says who is changing the storage while a hold begins, and what they still do: the person
-// who asked for the hold may have to wait for that.
+// Running says who is changing the storage while a hold begins, and what that apply still does. The
+// person who asked for the hold may have to wait for it.
 func Running(h ledger.Holder) string {
 	what := "A process that has not said who it is"
 	if h.Who != "" {

@@ -11,13 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Record is a record as people and scripts read it: with the mode as in plans.
+// Record is a record for people and scripts, with the mode as in plans.
 type Record struct {
 	planner.Record
 	Mode planner.Value `json:"mode"`
 }
 
-// Records returns what is recorded, by address.
+// Records returns all records, by address.
 func Records(tx ledger.Records) ([]Record, error) {
 	found, err := tx.Records()
 	if err != nil {
@@ -33,10 +33,10 @@ func Records(tx ledger.Records) ([]Record, error) {
 	return records, nil
 }
 
-// isAt reports whether a record is about what somebody names: an address, or an item.
+// isAt reports whether a record is about an address or an item.
 func isAt(r *planner.Record, what string) bool { return r.Address == what || r.Key.Item == what }
 
-// RecordsOf returns what is recorded of an address, or of an item.
+// RecordsOf returns the records of an address or an item.
 func RecordsOf(tx ledger.Records, what string) ([]Record, error) {
 	all, err := Records(tx)
 	if err != nil {
@@ -53,7 +53,7 @@ func notRecorded(what string) error {
 	return fmt.Errorf("nothing is recorded of %s; see `cscs-sync state list`", what)
 }
 
-// Table shows records to people, one a line.
+// Table formats records for people, one per line.
 func Table(records []Record) string {
 	width := 0
 	for i := range records {
@@ -72,7 +72,7 @@ func Table(records []Record) string {
 	return b.String()
 }
 
-// Details shows records to people, with everything in them.
+// Details formats records for people, with everything in them.
 func Details(records []Record) string {
 	var b strings.Builder
 	for i := range records {
@@ -93,7 +93,7 @@ func Details(records []Record) string {
 	return b.String()
 }
 
-// Forget removes what is recorded of an address, or of an item.
+// Forget removes the records of an address or an item.
 func Forget(tx ledger.Tx, what string, by ledger.Person) error {
 	records, err := tx.Records()
 	if err != nil {
@@ -127,13 +127,12 @@ func ForgetRoot(tx ledger.Tx, system string, by ledger.Person) error {
 	return by.Notes(tx, ledger.EventRemove, "root of system "+system)
 }
 
-// Root returns what messages call the identity of a system's directory.
+// Root returns the name of the identity of a system's directory in messages.
 func Root(system string) string {
 	return "what the directory of system " + render.Quote(system) + " was"
 }
 
-// Abandon ends the one plan in progress whose id is, or begins with, the given one, and returns its
-// id.
+// Abandon ends the plan in progress whose id is, or begins with, the given one, and returns its id.
 func Abandon(tx ledger.Plans, id, reason string, by ledger.Person) (string, error) {
 	plans, err := tx.Plans()
 	if err != nil {
