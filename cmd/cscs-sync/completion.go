@@ -2,35 +2,38 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/complete"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/flags"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
 func (a *app) completionCommand() *cobra.Command {
-	shells := []string{"bash", "zsh", "fish"}
+	shells := map[string]func(*cobra.Command) error{
+		"bash": func(root *cobra.Command) error { return root.GenBashCompletionV2(a.term.Out, true) },
+		"zsh":  func(root *cobra.Command) error { return root.GenZshCompletion(a.term.Out) },
+		"fish": func(root *cobra.Command) error { return root.GenFishCompletion(a.term.Out, true) },
+	}
 	return &cobra.Command{
 		Use:       "completion SHELL",
 		Short:     "print completion for bash, zsh or fish",
 		Args:      arguments(1, 1),
-		ValidArgs: shells,
+		ValidArgs: slices.Sorted(maps.Keys(shells)),
 		Long: `For bash: cscs-sync completion bash > /etc/bash_completion.d/cscs-sync
 For zsh:  cscs-sync completion zsh > "${fpath[1]}/_cscs-sync"
 For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch root := cmd.Root(); args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(a.term.Out, true)
-			case "zsh":
-				return root.GenZshCompletion(a.term.Out)
-			case "fish":
-				return root.GenFishCompletion(a.term.Out, true)
+			print, ok := shells[args[0]]
+			if !ok {
+				return &usageError{"completion", fmt.Errorf("shell %q: want bash, zsh or fish", args[0])}
 			}
-			return &usageError{"completion", fmt.Errorf("shell %q: want bash, zsh or fish", args[0])}
+			return print(cmd.Root())
 		},
 	}
 }
@@ -44,13 +47,7 @@ func (a *app) complete(root *cobra.Command) {
 		"explain": a.recorded, "state show": a.recorded, "state rm": a.recorded, "hold add": a.recorded,
 		"archive restore": a.archived,
 	}
-	values := map[string]complete.Func{
-		"color":      complete.OneOf("auto", "always", "never"),
-		"log-format": complete.OneOf("text", "json"),
-		"log-level":  complete.OneOf("debug", "info", "warn", "error"),
-		"format":     complete.OneOf("dot", "mermaid"),
-		"target":     a.recorded, "exclude": a.recorded, "root": a.systems,
-	}
+	values := map[string]complete.Func{"target": a.recorded, "exclude": a.recorded, "root": a.systems}
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		if f := arguments[pathOf(c)]; f != nil {
@@ -58,12 +55,17 @@ func (a *app) complete(root *cobra.Command) {
 		} else if c.ValidArgs == nil && !c.HasSubCommands() && complete.TakesNone(c) {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
-		for flag, f := range values {
-			// Not LocalFlags, which would copy the flags of all commands above at each start.
-			if c.Flags().Lookup(flag) != nil || c.PersistentFlags().Lookup(flag) != nil {
-				// It fails only for a flag that does not exist, or twice.
-				_ = c.RegisterFlagCompletionFunc(flag, f)
-			}
+		for _, declared := range []*pflag.FlagSet{c.LocalNonPersistentFlags(), c.PersistentFlags()} {
+			declared.VisitAll(func(f *pflag.Flag) {
+				propose := values[f.Name]
+				if choice, ok := f.Value.(*flags.Choice); ok {
+					propose = complete.OneOf(choice.Words()...)
+				}
+				if propose != nil {
+					// It fails only for a flag that does not exist, or twice.
+					_ = c.RegisterFlagCompletionFunc(f.Name, propose)
+				}
+			})
 		}
 		for _, sub := range c.Commands() {
 			each(sub)

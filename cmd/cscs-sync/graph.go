@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/flags"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/graph"
 )
@@ -29,31 +31,31 @@ danger. For a picture, where Graphviz is installed:
 	}
 	f := cmd.Flags()
 	var o planOptions
-	format := f.String("format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz")
+	var format string
+	flags.OneOf(f, &format, "format", "dot", "`FORMAT`: dot, mermaid, or svg by Graphviz",
+		slices.Sorted(maps.Keys(drawings))...)
 	o.resourcesFlag(f)
 	f.StringArrayVar(&o.selects.Targets, "target", nil,
 		"only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains([]string{"dot", "mermaid", "svg"}, *format) {
-			return &usageError{"graph",
-				fmt.Errorf("--format %q: want dot, mermaid or svg", *format)}
-		}
 		d, err := o.graph(cmd.Context(), a, args)
 		if err != nil {
 			return err
 		}
-		text := d.DOT()
-		switch *format {
-		case "mermaid":
-			text = d.Mermaid()
-		case "svg":
-			if text, err = svg(cmd.Context(), text); err != nil {
-				return err
-			}
+		text, err := drawings[format](cmd.Context(), d)
+		if err != nil {
+			return err
 		}
 		return a.term.Print(text)
 	}
 	return cmd
+}
+
+// drawings are the forms of a drawing.
+var drawings = map[string]func(context.Context, *graph.Drawing) (string, error){
+	"dot":     func(_ context.Context, d *graph.Drawing) (string, error) { return d.DOT(), nil },
+	"mermaid": func(_ context.Context, d *graph.Drawing) (string, error) { return d.Mermaid(), nil },
+	"svg":     func(ctx context.Context, d *graph.Drawing) (string, error) { return svg(ctx, d.DOT()) },
 }
 
 // graph draws a plan file, or what the proxy lists.

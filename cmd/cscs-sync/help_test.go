@@ -3,12 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/waldur/cscs-storage-sync/cmd/internal/flags"
 )
 
 // output is what a command line prints, and its exit code.
@@ -147,8 +152,9 @@ func TestCompletions(t *testing.T) {
 		{"--co", "--config --color"},
 		{"--color a", "auto always"},
 		{"--color=al", "always"},
-		{"graph --format ", "dot mermaid"},
-		{"completion ", "bash zsh fish"},
+		{"graph --format ", "dot mermaid svg"},
+		{"state history export --format ", "csv jsonl"},
+		{"completion ", "bash fish zsh"},
 		{"help pl", "plan"},
 		{"help state p", "pull"},
 		{"show testdata/completion/", "testdata/completion/below/ testdata/completion/change.plan"},
@@ -158,15 +164,62 @@ func TestCompletions(t *testing.T) {
 		{"doctor ", ""},
 		{"nonsense ", ""},
 	} {
-		stdout, _, _ := output(t, append([]string{"__complete"}, strings.Split(tc.line, " ")...)...)
-		var got []string
-		for l := range strings.Lines(stdout) {
-			if word, _, _ := strings.Cut(strings.TrimRight(l, "\n"), "\t"); !strings.HasPrefix(word, ":") && word != "" {
-				got = append(got, word)
-			}
-		}
+		got := proposed(t, strings.Split(tc.line, " ")...)
 		if g := strings.Join(got, " "); g != tc.want {
 			t.Errorf("%q: %q, want %q", tc.line, g, tc.want)
 		}
+	}
+}
+
+// proposed are the words that completion proposes for the last word of a command line.
+func proposed(t *testing.T, line ...string) (words []string) {
+	t.Helper()
+	stdout, _, _ := output(t, append([]string{"__complete"}, line...)...)
+	for l := range strings.Lines(stdout) {
+		word, _, _ := strings.Cut(strings.TrimRight(l, "\n"), "\t")
+		if !strings.HasPrefix(word, ":") && word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+// TestChoices: for each flag that takes one of some words, completion proposes just those that are
+// taken, and help names them all. A flag whose help lists words is such a flag.
+func TestChoices(t *testing.T) {
+	lists := regexp.MustCompile(`: (\w+, )*\w+,? or \w+`)
+	seen := 0
+	for _, c := range everyCommand(testApp().root()) {
+		path := strings.Fields(pathOf(c))
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			choice, ok := f.Value.(*flags.Choice)
+			if !ok {
+				if lists.MatchString(f.Usage) {
+					t.Errorf("%s --%s: its help lists words, and it takes any", pathOf(c), f.Name)
+				}
+				return
+			}
+			seen++
+			words := choice.Words()
+			if got := proposed(t, slices.Concat(path, []string{"--" + f.Name, ""})...); !slices.Equal(got, words) {
+				t.Errorf("%s --%s: completion proposes %q, want %q", pathOf(c), f.Name, got, words)
+			}
+			for _, word := range words {
+				if !regexp.MustCompile(`\b` + word + `\b`).MatchString(f.Usage) {
+					t.Errorf("%s --%s: help does not name %s: %s", pathOf(c), f.Name, word, f.Usage)
+				}
+				if err := errors.Join(f.Value.Set(word), flags.Check(c.Flags())); err != nil {
+					t.Errorf("%s --%s %s: %v", pathOf(c), f.Name, word, err)
+				}
+			}
+			_ = f.Value.Set("nonsense")
+			if err := flags.Check(c.Flags()); err == nil {
+				t.Errorf("%s --%s takes nonsense", pathOf(c), f.Name)
+			}
+			_ = f.Value.Set(f.DefValue)
+		})
+	}
+	if seen != 5 {
+		t.Errorf("%d flags take one of some words, want 5: --color, --log-level, --log-format and two --format", seen)
 	}
 }

@@ -31,9 +31,10 @@ func secretive(t *testing.T) (s *service, broken *string) {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, asked := strings.CutPrefix(r.URL.Path, "/"+pathSecret)
 		token := r.Header.Get("Authorization")
+		_, secret, _ := strings.Cut(token, " ") // empty where there is no token
 		switch {
 		case asked && *broken == "location":
-			w.Header().Set("Location", "https://other.example.com"+r.URL.Path+strings.Fields(token)[1])
+			w.Header().Set("Location", "https://other.example.com"+r.URL.Path+secret)
 			w.WriteHeader(http.StatusFound)
 		case asked && *broken == "malformed":
 			fmt.Fprintf(w, `{"status":%q,"path":%q`, token, r.URL.Path)

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/flags"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/history"
@@ -59,7 +59,7 @@ entry a line. Prints nothing if the history is not complete.
 Exit codes: 0 done; 1 error, or somebody edited the history.`}
 	o := historyOptions{verify: true}
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "csv", "`FORMAT`: csv or jsonl")
+	flags.OneOf(f, &o.format, "format", "csv", "`FORMAT`: csv or jsonl", history.Formats()...)
 	f.StringVar(&o.head, "head", "", "check against the `HASH` that an apply logged, too")
 	o.filterFlags(f)
 	cmd.RunE = func(*cobra.Command, []string) error { return o.export(a) }
@@ -127,11 +127,7 @@ func (o *historyOptions) run(a *app) error {
 
 // export prints the history for auditors.
 func (o *historyOptions) export(a *app) error {
-	err := o.check(a)
-	if !slices.Contains(history.Formats(), o.format) {
-		err = errors.Join(err, fmt.Errorf("--format %q: want csv or jsonl", o.format))
-	}
-	if err != nil {
+	if err := o.check(a); err != nil {
 		return &usageError{"state history export", err}
 	}
 	entries, _, err := o.entries(a)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waldur/cscs-storage-sync/cmd/internal/build"
+	"github.com/waldur/cscs-storage-sync/cmd/internal/flags"
 	"github.com/waldur/cscs-storage-sync/cmd/internal/help"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
@@ -143,15 +144,18 @@ func (a *app) globals(f *pflag.FlagSet) {
 			"CSCS_SYNC_VAR_NAME)")
 	f.Var(config.VariableFlag{To: &a.variables, File: true}, "var-file",
 		"read values of variables from `FILE`: lines of NAME = VALUE (may be repeated)")
-	f.StringVar(&a.term.Color, "color", "auto", "`WHEN` to use colour: auto, always or never (or "+
-		"CSCS_SYNC_COLOR; NO_COLOR is honoured)")
+	flags.OneOf(f, &a.term.Color, "color", "auto", "`WHEN` to use colour: auto, always or never (or "+
+		"CSCS_SYNC_COLOR; NO_COLOR is honoured)", "auto", "always", "never")
 	f.BoolVar(&a.noColor, "no-color", false, "as --color never")
 	f.BoolVar(&a.term.NoPager, "no-pager", false, "never show results in a pager; "+
 		"CSCS_SYNC_PAGER names another one than less")
-	f.StringVar(&a.logLevel, "log-level", "warn",
-		"least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)")
-	f.StringVar(&a.logFormat, "log-format", "text",
-		"log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)")
+	flags.OneOf(f, &a.logLevel, "log-level", "warn",
+		"least `LEVEL` to log: debug, info, warn or error (or CSCS_SYNC_LOG_LEVEL)",
+		"debug", "info", "warn", "error").Accepts(func(s string) bool {
+		return new(slog.Level).UnmarshalText([]byte(s)) == nil // also in capitals
+	})
+	flags.OneOf(f, &a.logFormat, "log-format", "text",
+		"log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)", "text", "json")
 }
 
 // prepare comes before every command.
@@ -164,40 +168,27 @@ func (a *app) prepare(cmd *cobra.Command, args []string) error {
 
 // setUp applies the global flags, and what the environment says in their place.
 func (a *app) setUp(cmd *cobra.Command) error {
-	name := pathOf(cmd)
-	flags := cmd.Flags()
-	if err := emptyFlags(flags); err != nil {
-		return &usageError{name, err}
-	}
-	a.quietLog = flags.Changed("log-level")
-	for _, flag := range []string{"config", "color", "log-level", "log-format"} {
-		variable := "CSCS_SYNC_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-		value, ok := a.term.Getenv(variable)
-		if !ok || value == "" || flags.Changed(flag) {
-			continue
-		}
-		if err := flags.Lookup(flag).Value.Set(value); err != nil {
-			return &usageError{name, fmt.Errorf("%s=%q: %w", variable, value, err)}
-		}
-		a.quietLog = a.quietLog || flag == "log-level"
-	}
-	if a.noColor {
-		if flags.Changed("color") && a.term.Color != "never" {
-			return &usageError{name, fmt.Errorf("--no-color and --color %s exclude one another",
-				a.term.Color)}
-		}
-		a.term.Color = "never"
-	}
-	if err := a.useGlobals(); err != nil {
-		return &usageError{name, err}
+	if err := a.useFlags(cmd.Flags()); err != nil {
+		return &usageError{pathOf(cmd), err}
 	}
 	return nil
 }
 
-// useGlobals checks the global flags, and makes the log.
-func (a *app) useGlobals() error {
-	if !slices.Contains([]string{"auto", "always", "never"}, a.term.Color) {
-		return fmt.Errorf("--color %q: want auto, always or never", a.term.Color)
+func (a *app) useFlags(f *pflag.FlagSet) error {
+	if err := flags.Filled(f); err != nil {
+		return err
+	}
+	taken, err := flags.Environment(f, a.term.Getenv, "CSCS_SYNC_", "config", "color", "log-level",
+		"log-format")
+	if err != nil {
+		return err
+	}
+	a.quietLog = f.Changed("log-level") || slices.Contains(taken, "log-level")
+	if a.noColor {
+		if f.Changed("color") && a.term.Color != "never" {
+			return fmt.Errorf("--no-color and --color %s exclude one another", a.term.Color)
+		}
+		a.term.Color = "never"
 	}
 	name, set := a.term.Getenv("CSCS_SYNC_COLORS")
 	palette, ok := render.PaletteOf(name)
@@ -205,30 +196,15 @@ func (a *app) useGlobals() error {
 		return fmt.Errorf("CSCS_SYNC_COLORS=%q: want %s", name, strings.Join(render.PaletteNames(), ", "))
 	}
 	a.term.Palette = palette
+	if err := flags.Check(f); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
-		return fmt.Errorf("--log-level %q: want debug, info, warn or error", a.logLevel)
-	}
-	if a.logFormat != "text" && a.logFormat != "json" {
-		return fmt.Errorf("--log-format %q: want text or json", a.logFormat)
+		return err
 	}
 	a.log = a.logger(level)
 	return nil
-}
-
-// emptyFlags refuses flags that are given with an empty value: a script's variable that is not set
-// must not be taken for a flag that is absent.
-func emptyFlags(flags *pflag.FlagSet) error {
-	var errs []error
-	flags.Visit(func(f *pflag.Flag) {
-		list, isList := f.Value.(pflag.SliceValue)
-		if f.Value.Type() == "string" && f.Value.String() == "" || isList &&
-			slices.Contains(list.GetSlice(), "") {
-			errs = append(errs, fmt.Errorf("--%s: the value is empty; give one, or leave the flag out",
-				f.Name))
-		}
-	})
-	return errors.Join(errs...)
 }
 
 // dispatch finds the command, parses its flags and runs it.
