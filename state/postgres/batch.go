@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -23,7 +21,7 @@ const keptBatches = "1 day"
 // batch is one transaction on one state.
 type batch struct {
 	engine *Engine
-	conn   *pgx.Conn
+	conn   *conn
 	// state is the state's number, and commit is the number of the last batch that was written before.
 	state  int32
 	commit int64
@@ -47,7 +45,7 @@ func (w *written) Keep(of string) error {
 
 // lock begins the transaction and locks the state. It creates the state if it does not exist.
 func (b *batch) lock(ctx context.Context) error {
-	err := exec(ctx, b.conn, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL "+
+	err := b.conn.script(ctx, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL "+
 		"lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL "+
 		"idle_in_transaction_session_timeout = %d",
 		b.engine.options.Timeout.Milliseconds(), answer.Milliseconds(), idle.Milliseconds()))
@@ -55,16 +53,16 @@ func (b *batch) lock(ctx context.Context) error {
 		return err
 	}
 	err = b.lockRow(ctx)
-	if !errors.Is(err, pgx.ErrNoRows) {
+	if !errors.Is(err, errNoRow) {
 		return err
 	}
-	made, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.states (name) VALUES ($1) ON CONFLICT DO "+
+	made, err := b.conn.exec(ctx, "INSERT INTO cscs_sync.states (name) VALUES ($1) ON CONFLICT DO "+
 		"NOTHING",
 		b.engine.options.Name)
 	if err != nil {
 		return err
 	}
-	if err := b.lockRow(ctx); err != nil || made.RowsAffected() == 0 {
+	if err := b.lockRow(ctx); err != nil || made == 0 {
 		return err // another node has just created it
 	}
 	b.made = true
@@ -72,18 +70,18 @@ func (b *batch) lock(ctx context.Context) error {
 }
 
 func (b *batch) lockRow(ctx context.Context) error {
-	return b.conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1 FOR "+
+	return b.conn.query(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1 FOR "+
 		"UPDATE",
-		b.engine.options.Name).Scan(&b.state, &b.commit)
+		b.engine.options.Name).one(&b.state, &b.commit)
 }
 
 // Get implements [kv.Tx].
 func (b *batch) Get(bucket string, key []byte) (value []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT value FROM cscs_sync.entries WHERE state = $1 AND bucket = "+
-		"$2 AND key = $3", b.state, bucket, key).Scan(&value)
-	if errors.Is(err, pgx.ErrNoRows) {
+	err = b.conn.query(ctx, "SELECT value FROM cscs_sync.entries WHERE state = $1 AND bucket = "+
+		"$2 AND key = $3", b.state, bucket, key).one(&value)
+	if errors.Is(err, errNoRow) {
 		return nil, nil
 	}
 	return value, b.engine.explain("read", err)
@@ -115,24 +113,25 @@ func (b *batch) Scan(bucket string, start []byte, fn func(key, value []byte) err
 func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
-		"bucket = $2 AND key >= $3 ORDER BY key LIMIT $4", b.state, bucket, start, page)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (v kv.Value, err error) {
-		return v, row.Scan(&v.Key, &v.Value)
-	})
+	var found []kv.Value
+	var v kv.Value
+	err := b.conn.query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
+		"bucket = $2 AND key >= $3 ORDER BY key LIMIT $4", b.state, bucket, start, page).
+		each(func() error {
+			found = append(found, v)
+			return nil
+		}, &v.Key, &v.Value)
+	return found, err
 }
 
 // Stamp implements [kv.Stamped].
 func (b *batch) Stamp(bucket string) (s kv.Stamp, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT commit, batch FROM cscs_sync.stamps WHERE state = $1 AND "+
+	err = b.conn.query(ctx, "SELECT commit, batch FROM cscs_sync.stamps WHERE state = $1 AND "+
 		"bucket = $2",
-		b.state, bucket).Scan(&s.Commit, &s.Batch)
-	if errors.Is(err, pgx.ErrNoRows) {
+		b.state, bucket).one(&s.Commit, &s.Batch)
+	if errors.Is(err, errNoRow) {
 		return kv.Stamp{}, nil
 	}
 	return s, b.engine.explain("read", err)
@@ -144,23 +143,20 @@ func (b *batch) Since(bucket string, s kv.Stamp,
 	fn func(key, value []byte) error) (known bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
-	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
+	err = b.conn.query(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
 		"id = $2)",
-		b.state, s.Batch).Scan(&known)
+		b.state, s.Batch).one(&known)
 	if err != nil || !known {
-		return false, b.engine.explain("read", err)
-	}
-	rows, err := b.conn.Query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
-		"bucket = $2 AND commit > $3 ORDER BY key", b.state, bucket, s.Commit)
-	if err != nil {
 		return false, b.engine.explain("read", err)
 	}
 	var v kv.Value
 	var refused error
-	_, err = pgx.ForEachRow(rows, []any{&v.Key, &v.Value}, func() error {
-		refused = fn(v.Key, v.Value)
-		return refused
-	})
+	err = b.conn.query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
+		"bucket = $2 AND commit > $3 ORDER BY key", b.state, bucket, s.Commit).
+		each(func() error {
+			refused = fn(v.Key, v.Value)
+			return refused
+		}, &v.Key, &v.Value)
 	if refused != nil {
 		return true, refused
 	}
@@ -190,24 +186,24 @@ func (b *batch) finish(changes *kv.Overlay) error {
 	if _, err := rand.Read(id); err != nil {
 		return err
 	}
-	var last pgx.Batch
-	last.Queue("UPDATE cscs_sync.states SET commit = commit + 1 WHERE number = $1", b.state)
+	var last statements
+	last.add("UPDATE cscs_sync.states SET commit = commit + 1 WHERE number = $1", b.state)
 	buckets := changes.Buckets()
-	last.Queue("INSERT INTO cscs_sync.stamps (state, bucket, commit, batch) "+
+	last.add("INSERT INTO cscs_sync.stamps (state, bucket, commit, batch) "+
 		"SELECT $1, unnest($2::text[]), $3, $4 ON CONFLICT (state, bucket) DO UPDATE SET "+
 		"commit = excluded.commit, batch = excluded.batch", b.state, buckets, b.commit+1,
 		hex.EncodeToString(id))
-	last.Queue("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval "+
+	last.add("DELETE FROM cscs_sync.batches WHERE state = $1 AND at < now() - interval "+
 		"'"+keptBatches+"'", b.state)
-	last.Queue("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state,
+	last.add("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state,
 		hex.EncodeToString(id))
-	if err := b.conn.SendBatch(ctx, &last).Close(); err != nil {
+	if err := b.conn.send(ctx, &last); err != nil {
 		return b.engine.explain("write", err)
 	}
 	b.engine.beforeCommit()
 	// If the server answers COMMIT with ROLLBACK, a statement before it failed, and that error was
 	// reported.
-	_, err := b.conn.Exec(ctx, "COMMIT")
+	err := b.conn.script(ctx, "COMMIT")
 	b.engine.afterCommit()
 	if err != nil && !isServers(err) {
 		return b.engine.lookUp(hex.EncodeToString(id), err)
@@ -229,7 +225,7 @@ func (b *batch) send(ctx context.Context, changes *kv.Overlay) error {
 	for len(removals) > 0 {
 		n := min(page, len(removals))
 		buckets, keys, _ := columns(removals[:n])
-		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.entries e USING "+
+		_, err := b.conn.exec(ctx, "DELETE FROM cscs_sync.entries e USING "+
 			"unnest($2::text[], $3::bytea[]) AS gone (bucket, key) WHERE e.state = $1 AND "+
 			"e.bucket = gone.bucket AND e.key = gone.key", b.state, buckets, keys)
 		if err != nil {
@@ -244,7 +240,7 @@ func (b *batch) put(ctx context.Context, puts []kv.Value) error {
 	for len(puts) > 0 {
 		n := min(page, len(puts))
 		buckets, keys, values := columns(puts[:n])
-		_, err := b.conn.Exec(ctx, "INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
+		_, err := b.conn.exec(ctx, "INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
 			"SELECT $1, bucket, key, value, $5 FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS "+
 			"new (bucket, key, value) "+
 			"ON CONFLICT (state, bucket, key) DO UPDATE SET value = excluded.value, commit = "+
@@ -269,13 +265,13 @@ func columns(of []kv.Value) (buckets []string, keys, values [][]byte) {
 func (b *batch) keepBefore(ctx context.Context) error {
 	name := fmt.Sprintf("%s before %s", b.engine.options.Name, b.keep)
 	var there bool
-	err := b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.states WHERE name = $1)",
-		name).Scan(&there)
+	err := b.conn.query(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.states WHERE name = $1)",
+		name).one(&there)
 	if err == nil && there {
 		name = fmt.Sprintf("%s, commit %d", name, b.commit)
 	}
 	if err == nil {
-		_, err = b.conn.Exec(ctx, "WITH kept AS (INSERT INTO cscs_sync.states (name, commit) "+
+		_, err = b.conn.exec(ctx, "WITH kept AS (INSERT INTO cscs_sync.states (name, commit) "+
 			"VALUES ($1, $2) RETURNING number) INSERT INTO cscs_sync.entries "+
 			"(state, bucket, key, value, commit) SELECT kept.number, bucket, key, value, e.commit "+
 			"FROM kept, cscs_sync.entries e WHERE e.state = $3", name, b.commit, b.state)
@@ -325,19 +321,19 @@ func (e *Engine) find(id string) (written bool, err error) {
 	if err != nil || !there {
 		return false, errors.Join(err, ctx.Err())
 	}
-	defer conn.Release()
-	defer rollback(conn.Conn())
-	b := &batch{engine: e, conn: conn.Conn()}
-	if err := exec(ctx, b.conn, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
+	defer conn.release()
+	defer rollback(conn.conn)
+	b := &batch{engine: e, conn: conn.conn}
+	if err := b.conn.script(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
 		return false, err
 	}
-	if err := b.lockRow(ctx); errors.Is(err, pgx.ErrNoRows) {
+	if err := b.lockRow(ctx); errors.Is(err, errNoRow) {
 		return false, nil // the batch should have created the state, and has not
 	} else if err != nil {
 		return false, err
 	}
-	err = b.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
+	err = b.conn.query(ctx, "SELECT EXISTS (SELECT FROM cscs_sync.batches WHERE state = $1 AND "+
 		"id = $2)",
-		b.state, id).Scan(&written)
+		b.state, id).one(&written)
 	return written, err
 }

@@ -39,12 +39,12 @@ func (e *Engine) Durability(ctx context.Context) (d Durability, err error) {
 	if err != nil {
 		return d, err
 	}
-	defer conn.Release()
-	err = conn.QueryRow(ctx, "SELECT current_setting('synchronous_commit'), "+
+	defer conn.release()
+	err = conn.conn.query(ctx, "SELECT current_setting('synchronous_commit'), "+
 		"current_setting('synchronous_standby_names'), current_setting('fsync') = 'on' AND "+
 		"current_setting('full_page_writes') = 'on', (SELECT count(*) FROM pg_stat_replication), "+
 		"coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false), "+
 		"inet_server_addr() IS NULL, current_setting('server_version')").
-		Scan(&d.Commit, &d.Standbys, &d.FullWrites, &d.Replicas, &d.TLS, &d.Local, &d.Version)
+		one(&d.Commit, &d.Standbys, &d.FullWrites, &d.Replicas, &d.TLS, &d.Local, &d.Version)
 	return d, e.explain("read the settings of", err)
 }

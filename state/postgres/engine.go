@@ -15,9 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
@@ -54,10 +52,10 @@ type Options struct {
 // Engine is one state in a database. It is safe for concurrent use.
 type Engine struct {
 	options Options
-	config  *pgxpool.Config
+	config  *pgconn.Config
 
 	mu   sync.Mutex
-	pool *pgxpool.Pool
+	pool *pool
 	// current is set once this engine has seen that the schema has this version.
 	current bool
 	// lease is the lease that this process holds, or nil.
@@ -73,7 +71,7 @@ func New(o Options) (*Engine, error) {
 	if o.Name == "" || len(o.Name) > 63 || strings.ContainsFunc(o.Name, odd) {
 		return nil, fmt.Errorf("state %q: want a name of 1 to 63 printable characters", o.Name)
 	}
-	config, err := pgxpool.ParseConfig(o.URL)
+	config, err := pgconn.ParseConfig(o.URL)
 	if err != nil {
 		// The parser's own message quotes the URL.
 		return nil, fmt.Errorf("state %s: its URL is not that of a PostgreSQL database: want "+
@@ -85,16 +83,14 @@ func New(o Options) (*Engine, error) {
 	if o.Lease <= 0 {
 		o.Lease = leaseTime
 	}
-	config.MaxConns = 4
-	config.MinConns = 0
-	config.ConnConfig.ConnectTimeout = connect
-	config.ConnConfig.RuntimeParams["application_name"] = "cscs-sync"
+	config.ConnectTimeout = connect
+	config.RuntimeParams["application_name"] = "cscs-sync"
 	return &Engine{options: o, config: config, beforeCommit: func() {}, afterCommit: func() {}}, nil
 }
 
 // Name returns the address of the database and the state's name in it, without user and password.
 func (e *Engine) Name() string {
-	c := e.config.ConnConfig
+	c := e.config
 	return fmt.Sprintf("%s in PostgreSQL %s:%d/%s", e.options.Name, c.Host, c.Port, c.Database)
 }
 
@@ -112,31 +108,31 @@ func (e *Engine) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.pool != nil {
-		e.pool.Close()
+		e.pool.connections.Close()
 		e.pool = nil
 	}
 }
 
 // connection returns a connection to the database, whatever it contains.
-func (e *Engine) connection(ctx context.Context) (*pgxpool.Conn, error) {
+func (e *Engine) connection(ctx context.Context) (*pooled, error) {
 	e.mu.Lock()
 	if e.pool == nil {
 		var err error
-		if e.pool, err = pgxpool.NewWithConfig(context.Background(), e.config.Copy()); err != nil {
+		if e.pool, err = newPool(e.config.Copy()); err != nil {
 			e.mu.Unlock()
 			return nil, e.explain("connect to", err)
 		}
 	}
 	pool := e.pool
 	e.mu.Unlock()
-	conn, err := pool.Acquire(ctx)
+	conn, err := pool.take(ctx)
 	return conn, e.explain("connect to", err)
 }
 
 // acquire returns a connection to a database whose schema has this version. It returns false if
 // nothing was ever written and make is false.
 func (e *Engine) acquire(ctx context.Context,
-	make bool) (conn *pgxpool.Conn, there bool, err error) {
+	make bool) (conn *pooled, there bool, err error) {
 	if conn, err = e.connection(ctx); err != nil {
 		return nil, false, err
 	}
@@ -146,9 +142,9 @@ func (e *Engine) acquire(ctx context.Context,
 	if current {
 		return conn, true, nil
 	}
-	there, err = e.migrate(ctx, conn.Conn(), make)
+	there, err = e.migrate(ctx, conn.conn, make)
 	if err != nil || !there {
-		conn.Release()
+		conn.release()
 		return nil, false, err
 	}
 	e.mu.Lock()
@@ -168,23 +164,23 @@ func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 	if !there {
 		return fn(nil)
 	}
-	defer conn.Release()
+	defer conn.release()
 	if write {
-		return e.write(ctx, conn.Conn(), fn)
+		return e.write(ctx, conn.conn, fn)
 	}
-	return e.view(ctx, conn.Conn(), fn)
+	return e.view(ctx, conn.conn, fn)
 }
 
 // view runs fn in one snapshot.
-func (e *Engine) view(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error) error {
+func (e *Engine) view(ctx context.Context, conn *conn, fn func(kv.Tx) error) error {
 	defer rollback(conn)
-	if err := exec(ctx, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+	if err := conn.script(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return e.explain("read", err)
 	}
 	b := &batch{engine: e, conn: conn}
-	err := conn.QueryRow(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1",
-		e.options.Name).Scan(&b.state, &b.commit)
-	if errors.Is(err, pgx.ErrNoRows) {
+	err := conn.query(ctx, "SELECT number, commit FROM cscs_sync.states WHERE name = $1",
+		e.options.Name).one(&b.state, &b.commit)
+	if errors.Is(err, errNoRow) {
 		return fn(nil)
 	}
 	if err != nil {
@@ -194,7 +190,7 @@ func (e *Engine) view(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error)
 }
 
 // write locks the state, runs fn and commits its changes.
-func (e *Engine) write(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error) error {
+func (e *Engine) write(ctx context.Context, conn *conn, fn func(kv.Tx) error) error {
 	defer rollback(conn)
 	b := &batch{engine: e, conn: conn}
 	if err := b.lock(ctx); err != nil {
@@ -213,22 +209,16 @@ func (e *Engine) write(ctx context.Context, conn *pgx.Conn, fn func(kv.Tx) error
 	return b.finish(changes)
 }
 
-// exec runs statements without arguments, in one message.
-func exec(ctx context.Context, conn *pgx.Conn, sql string) error {
-	_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
-	return err
-}
-
 // rollback ends a transaction that was not committed. If that fails, it closes the connection,
 // which rolls back, too.
-func rollback(conn *pgx.Conn) {
+func rollback(conn *conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), connect)
 	defer cancel()
-	if conn.IsClosed() || conn.PgConn().TxStatus() == 'I' {
+	if conn.pg.IsClosed() || conn.pg.TxStatus() == 'I' {
 		return
 	}
-	if err := exec(ctx, conn, "ROLLBACK"); err != nil {
-		_ = conn.Close(ctx)
+	if err := conn.script(ctx, "ROLLBACK"); err != nil {
+		_ = conn.pg.Close(ctx)
 	}
 }
 

@@ -84,7 +84,7 @@ func isCertificate(err error) bool {
 
 // hide returns an error whose text does not contain the password.
 func (e *Engine) hide(err error) error {
-	password := e.config.ConnConfig.Password
+	password := e.config.Password
 	if password == "" || !strings.Contains(err.Error(), password) {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -101,21 +99,21 @@ func (e *Engine) obstacle(by kv.Member, known []member, lease kv.Holding) *kv.St
 
 // enter gives a node another term, as the leader or not.
 func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
-	var work pgx.Batch
+	var work statements
 	if leads {
-		work.Queue("UPDATE cscs_sync.nodes SET leads = false WHERE state = $1 AND node <> $2", b.state,
+		work.add("UPDATE cscs_sync.nodes SET leads = false WHERE state = $1 AND node <> $2", b.state,
 			by.Node)
 	}
-	work.Queue("DELETE FROM cscs_sync.nodes WHERE state = $1 AND NOT leads AND until < now() - "+
+	work.add("DELETE FROM cscs_sync.nodes WHERE state = $1 AND NOT leads AND until < now() - "+
 		"interval '"+keptNodes+"'", b.state)
-	work.Queue("INSERT INTO cscs_sync.nodes AS old (state, node, boot, who, config, leads, since, "+
+	work.add("INSERT INTO cscs_sync.nodes AS old (state, node, boot, who, config, leads, since, "+
 		"until) VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), "+
 		"clock_timestamp() + $7 * interval '1 microsecond') ON CONFLICT (state, node) DO UPDATE SET "+
 		"boot = excluded.boot, who = excluded.who, config = excluded.config, leads = excluded.leads, "+
 		"since = CASE WHEN old.leads = excluded.leads AND old.boot = excluded.boot THEN old.since "+
 		"ELSE excluded.since END, until = excluded.until", b.state, by.Node, by.Boot, by.Who, by.Config,
 		leads, b.engine.options.Lease.Microseconds())
-	return b.conn.SendBatch(ctx, &work).Close()
+	return b.conn.send(ctx, &work)
 }
 
 // Stop implements [kv.Lead].
@@ -124,7 +122,7 @@ func (l *lead) Stop() { l.term.end() }
 // Leave implements [kv.Group].
 func (e *Engine) Leave(ctx context.Context, by kv.Member) error {
 	return e.locked(ctx, func(ctx context.Context, b *batch) error {
-		_, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+
+		_, err := b.conn.exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+
 			"boot = $3",
 			b.state, by.Node, by.Boot)
 		return err
@@ -139,19 +137,19 @@ type member struct {
 
 // members reads the nodes, sorted by name.
 func (b *batch) members(ctx context.Context) ([]member, error) {
-	rows, err := b.conn.Query(ctx, "SELECT node, boot, who, config, leads, since, until, "+
+	var found []member
+	var m member
+	var left float64
+	err := b.conn.query(ctx, "SELECT node, boot, who, config, leads, since, until, "+
 		"extract(epoch FROM until - clock_timestamp())::float8 FROM cscs_sync.nodes WHERE state = $1 "+
-		"ORDER BY node", b.state)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m member, err error) {
-		var left float64
-		err = row.Scan(&m.Node, &m.Boot, &m.Who, &m.Config, &m.Leads, &m.Since, &m.Until, &left)
-		m.left = time.Duration(left * float64(time.Second))
-		m.Expired = m.left <= 0
-		return m, err
-	})
+		"ORDER BY node", b.state).
+		each(func() error {
+			m.left = time.Duration(left * float64(time.Second))
+			m.Expired = m.left <= 0
+			found = append(found, m)
+			return nil
+		}, &m.Node, &m.Boot, &m.Who, &m.Config, &m.Leads, &m.Since, &m.Until, &left)
+	return found, err
 }
 
 // known reads the nodes in its own view.
@@ -179,9 +177,9 @@ func (e *Engine) Members(ctx context.Context) (list []kv.Member, err error) {
 // Forget implements [kv.Group].
 func (e *Engine) Forget(ctx context.Context, node string) (gone bool, err error) {
 	err = e.locked(ctx, func(ctx context.Context, b *batch) error {
-		tag, err := b.conn.Exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+
+		tag, err := b.conn.exec(ctx, "DELETE FROM cscs_sync.nodes WHERE state = $1 AND node = $2 AND "+
 			"until <= clock_timestamp()", b.state, node)
-		gone = tag.RowsAffected() > 0
+		gone = tag > 0
 		return err
 	})
 	return gone, err

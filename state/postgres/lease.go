@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -77,16 +75,16 @@ type holding struct {
 
 // holder reads who holds the lease.
 func (b *batch) holder(ctx context.Context) (h holding, err error) {
-	err = b.conn.QueryRow(ctx, "SELECT epoch, coalesce(node, ''), coalesce(boot, ''), coalesce(who, "+
+	err = b.conn.query(ctx, "SELECT epoch, coalesce(node, ''), coalesce(boot, ''), coalesce(who, "+
 		"''), coalesce(since, now()), coalesce(until, now()), coalesce(until <= clock_timestamp(), "+
 		"true) FROM cscs_sync.states WHERE number = $1", b.state).
-		Scan(&h.Epoch, &h.Node, &h.Boot, &h.Who, &h.Since, &h.Until, &h.Expired)
+		one(&h.Epoch, &h.Node, &h.Boot, &h.Who, &h.Since, &h.Until, &h.Expired)
 	return h, err
 }
 
 // hold gives the lease to a node.
 func (b *batch) hold(ctx context.Context, epoch int64, by kv.Claim) error {
-	_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = "+
+	_, err := b.conn.exec(ctx, "UPDATE cscs_sync.states SET epoch = $2, node = $3, boot = $4, who = "+
 		"$5, since = clock_timestamp(), until = clock_timestamp() + $6 * interval '1 microsecond' "+
 		"WHERE number = $1", b.state, epoch, by.Node, by.Boot, by.Who,
 		b.engine.options.Lease.Microseconds())
@@ -101,9 +99,9 @@ func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) er
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	defer rollback(conn.Conn())
-	b := &batch{engine: e, conn: conn.Conn()}
+	defer conn.release()
+	defer rollback(conn.conn)
+	b := &batch{engine: e, conn: conn.conn}
 	if err := b.lock(ctx); err != nil {
 		return e.explain("lock", err)
 	}
@@ -112,7 +110,7 @@ func (e *Engine) locked(ctx context.Context, fn func(context.Context, *batch) er
 	case kv.IsElsewhere(err):
 		return err
 	case err == nil:
-		_, err = b.conn.Exec(ctx, "COMMIT")
+		err = b.conn.script(ctx, "COMMIT")
 	}
 	return e.explain("lease", err)
 }
@@ -123,7 +121,7 @@ func (l *lease) renew() error {
 		if err := l.own(ctx, b); err != nil {
 			return err
 		}
-		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + "+
+		_, err := b.conn.exec(ctx, "UPDATE cscs_sync.states SET until = clock_timestamp() + "+
 			"$2 * interval '1 microsecond' WHERE number = $1",
 			b.state, b.engine.options.Lease.Microseconds())
 		return err
@@ -149,7 +147,7 @@ func (l *lease) Release() error {
 		if err := l.own(ctx, b); err != nil {
 			return err
 		}
-		_, err := b.conn.Exec(ctx, "UPDATE cscs_sync.states SET node = NULL, until = NULL WHERE number "+
+		_, err := b.conn.exec(ctx, "UPDATE cscs_sync.states SET node = NULL, until = NULL WHERE number "+
 			"= $1", b.state)
 		return err
 	})
@@ -185,13 +183,13 @@ func (e *Engine) Fenced(node string) (was kv.Holding, err error) {
 		}
 		was = now.Holding
 		if now.Node != node || !now.Expired {
-			return pgx.ErrNoRows
+			return errNoRow
 		}
-		_, err = b.conn.Exec(ctx, "UPDATE cscs_sync.states SET epoch = epoch + 1, node = NULL, until = "+
+		_, err = b.conn.exec(ctx, "UPDATE cscs_sync.states SET epoch = epoch + 1, node = NULL, until = "+
 			"NULL WHERE number = $1", b.state)
 		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
+	if errors.Is(err, errNoRow) {
 		err = fmt.Errorf("state %s: node %q does not hold an expired lease: see `cscs-sync state nodes`",
 			e.Name(), node)
 	}

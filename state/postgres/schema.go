@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
@@ -71,7 +69,7 @@ const schemaLock = 0x637363732d73796e
 
 // migrate updates the schema to this version, in one transaction. A newer schema is an error.
 // Without make, a database without a schema stays as it is, and migrate returns false.
-func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there bool, err error) {
+func (e *Engine) migrate(ctx context.Context, conn *conn, make bool) (there bool, err error) {
 	version, err := schemaVersion(ctx, conn)
 	if err != nil {
 		return false, e.explain("read the schema of", err)
@@ -85,7 +83,7 @@ func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there 
 		return false, nil
 	}
 	defer rollback(conn)
-	if err := exec(ctx, conn, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)",
+	if err := conn.script(ctx, fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)",
 		schemaLock)); err != nil {
 		return false, e.explain("make the schema of", err)
 	}
@@ -101,18 +99,18 @@ func (e *Engine) migrate(ctx context.Context, conn *pgx.Conn, make bool) (there 
 	return true, nil
 }
 
-func bringTo(ctx context.Context, conn *pgx.Conn, from int) error {
+func bringTo(ctx context.Context, conn *conn, from int) error {
 	if from == 0 {
 		// Not every user may create a schema. If the database's administrator has created one, it is used
 		// as it is.
 		var there bool
-		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = "+
-			"'cscs_sync')").Scan(&there)
+		err := conn.query(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = "+
+			"'cscs_sync')").one(&there)
 		if err == nil && !there {
-			err = exec(ctx, conn, "CREATE SCHEMA cscs_sync")
+			err = conn.script(ctx, "CREATE SCHEMA cscs_sync")
 		}
 		if err == nil {
-			err = exec(ctx, conn, "CREATE TABLE cscs_sync.version (version integer NOT NULL); INSERT INTO "+
+			err = conn.script(ctx, "CREATE TABLE cscs_sync.version (version integer NOT NULL); INSERT INTO "+
 				"cscs_sync.version VALUES (0)")
 		}
 		if err != nil {
@@ -120,29 +118,29 @@ func bringTo(ctx context.Context, conn *pgx.Conn, from int) error {
 		}
 	}
 	for _, step := range migrations[from:] {
-		if err := exec(ctx, conn, step); err != nil {
+		if err := conn.script(ctx, step); err != nil {
 			return err
 		}
 	}
-	if _, err := conn.Exec(ctx, "UPDATE cscs_sync.version SET version = $1",
+	if _, err := conn.exec(ctx, "UPDATE cscs_sync.version SET version = $1",
 		len(migrations)); err != nil {
 		return err
 	}
-	return exec(ctx, conn, "COMMIT")
+	return conn.script(ctx, "COMMIT")
 }
 
 // schemaVersion returns the version of the schema, or 0 if there is none. It reads the catalog,
 // because to_regclass answers from a cache that does not contain what another node has created
 // since this transaction began.
-func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+func schemaVersion(ctx context.Context, conn *conn) (version int, err error) {
 	var there bool
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = "+
-		"c.relnamespace WHERE n.nspname = 'cscs_sync' AND c.relname = 'version')").Scan(&there)
+	err = conn.query(ctx, "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = "+
+		"c.relnamespace WHERE n.nspname = 'cscs_sync' AND c.relname = 'version')").one(&there)
 	if err != nil || !there {
 		return 0, err
 	}
-	err = conn.QueryRow(ctx, "SELECT version FROM cscs_sync.version").Scan(&version)
-	if errors.Is(err, pgx.ErrNoRows) {
+	err = conn.query(ctx, "SELECT version FROM cscs_sync.version").one(&version)
+	if errors.Is(err, errNoRow) {
 		err = errors.New("table cscs_sync.version is empty: restore the schema from a backup")
 	}
 	return version, err
