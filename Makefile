@@ -30,7 +30,7 @@ setup: ## what the tests need beside Go: installed where that may be done, else 
 
 test: setup lint ## everything: formatting, vet, staticcheck, unit, property and end-to-end tests with the race detector
 	GORACE=atexit_sleep_ms=20 $(GO) test -race -timeout 2h ./... # each process would sleep a second at its end
-	$(GO) test -timeout 2h -run "TestKilledAnywhere|TestAttack|TestAllocations|TestTheContextDecidesNothing|TestSingleByteEdits|TestTamperedText|TestSizes|TestRandomBytes" ./cmd/cscs-sync ./planner/planfile # every kill point, attack and edit, and allocations, without the race detector's weight
+	$(GO) test -timeout 2h -run "TestKilledAnywhere|TestOutboxAfterAKill|TestAttack|TestAllocations|TestTheContextDecidesNothing|TestSingleByteEdits|TestTamperedText|TestSizes|TestRandomBytes" ./cmd/cscs-sync ./planner/planfile # every kill point, attack and edit, and allocations, without the race detector's weight
 
 test-kernel: ## quotas and the whole program on XFS and ext4, on a real kernel in an emulated machine: needs qemu and Debian's packages
 	@$(GO) run ./cmd/internal/setup -kind kernel

@@ -228,7 +228,7 @@ type ending struct{ tree, limits, state, waldur string }
 func TestKilledAnywhere(t *testing.T) {
 	step := 1
 	if slowdown > 1 {
-		step = 12 // all points are for the run without the race detector
+		step = 40 // all points are for the run without the race detector
 	}
 	if s := os.Getenv("CSCS_TEST_KILL_STEP"); s != "" {
 		_, _ = fmt.Sscan(s, &step)
