@@ -77,9 +77,8 @@ func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
 }
 
 // changeLimits adds the changes that make the four limits as wanted. It adds none if one of them
-// cannot be set, because all four are set in one call. was is what is recorded of them; it may be
-// nil. aboveHard refuses a soft limit that would be above a hard limit that nobody sets and that
-// stays.
+// cannot be set, because all four are set in one call. was has the limits that are recorded, if
+// recorded is set.
 func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Limits, was *Limits,
 	recorded, fresh bool) []Change {
 	size, dangers := len(d.action.Changes), len(d.action.Danger)
@@ -96,8 +95,7 @@ func (c *comparison) changeLimits(n *node, d *decision, s *quotaClaims, want Lim
 	return d.action.Changes[size:]
 }
 
-// aboveHard refuses a soft limit that would come to stand above a hard one which nobody speaks of,
-// and which stays.
+// aboveHard refuses a soft limit that would be above a hard limit that nobody sets and that stays.
 func (l Limits) aboveHard() Reason {
 	for i := range quantities {
 		if r := &quantities[i]; l.crossed(r) {

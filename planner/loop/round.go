@@ -21,28 +21,28 @@ type round struct {
 	loop                  *Loop
 	lane                  Lane
 	applied, held, failed int
-	// unsettled counts resources that do not stay as they are made.
+	// unsettled counts resources whose changes do not last.
 	unsettled int
 	planned   *engine.Planned
-	// orders and ask are the orders lane's way of asking the proxy; nil in an audit.
+	// orders and ask are how the orders lane asks the proxy; nil in an audit.
 	orders *perStatus
 	ask    *engine.Request
-	// last is the index, once it has been read; written is what [state.Tx.Written] was when an
-	// audit's listing began.
+	// last is the index, once it has been read. written is what [state.Tx.Written] was when an audit's
+	// listing began.
 	last    *Index
 	written uint64
-	// later are actions that only wait for their time, by why.
+	// later counts the actions that only wait for their time, by the reason.
 	later map[policy.Code]int
-	// rejectedNow are the plans that the round would hold, had nobody rejected them.
+	// rejectedNow are the plans that the round would hold if nobody had rejected them.
 	rejectedNow map[string]bool
-	// open are the resources of plans that have begun and go on later.
+	// open are the resources of begun plans that continue later.
 	open map[planner.Key]bool
-	// asHeld is what an approved held plan failed with.
+	// asHeld is the error of an approved held plan that failed.
 	asHeld error
 }
 
-// do runs the round: first what waits in the outbox, what was begun, and what people approved; then
-// the lane's own listing.
+// do runs the round: first the callbacks in the outbox, the begun plans and the approved held
+// plans; then the lane's own listing.
 func (r *round) do(ctx context.Context) (Reason, error) {
 	first := []struct {
 		what string
@@ -88,8 +88,8 @@ func (r *round) do(ctx context.Context) (Reason, error) {
 	return r.act(ctx, p)
 }
 
-// act asks the policy, writes held plans, and applies the rest. People are told last: that may take
-// its time.
+// act asks the policy, writes held plans, and applies the rest. It tells people last, because that
+// may take a while.
 func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	if err := r.loop.lostLead(); err != nil {
 		return LockBusy, err
@@ -129,8 +129,8 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	return r.outcome(p, held)
 }
 
-// needs reports whether something is still to be done, or to be found out, about a resource. The
-// orders lane tells only of what it has listed.
+// needs reports whether something is still to be done or to be found out about a resource. The
+// orders lane knows only about resources that it has listed.
 func (r *round) needs(p *engine.Planned, k planner.Key) bool {
 	has := func(refused []planner.Refusal) bool {
 		return slices.ContainsFunc(refused, func(f planner.Refusal) bool { return f.Key == k })
@@ -140,7 +140,7 @@ func (r *round) needs(p *engine.Planned, k planner.Key) bool {
 		slices.ContainsFunc(p.Plan.Core.Actions, func(a planner.Action) bool { return a.Key == k })
 }
 
-// distinct counts the actions of groups, which may share the directories above them.
+// distinct returns the number of different actions in groups, which may share parent directories.
 func distinct(groups []policy.Group) int {
 	seen := map[int]bool{}
 	for _, g := range groups {
@@ -152,7 +152,7 @@ func distinct(groups []policy.Group) int {
 }
 
 // judge asks the policy about every action. Until a person has approved a plan that was applied on
-// this state, everything is held; what keeps failing, or does not stay, waits its time.
+// this state, everything is held. An action that keeps failing or does not last waits.
 func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
 	decisions := r.loop.cfg.Engine.AskPolicy(p)
 	if !r.loop.isTrusted {
