@@ -12,7 +12,7 @@ import (
 
 const bioPath = "capstor/store/cscs/eth/bio"
 
-// withACL is a storage where bio stands as wanted, with an ACL, and its record, which knows that
+// withACL returns a storage where bio is as wanted but has an ACL, and its record, which has that
 // ACL or not.
 func withACL(acl *planner.ACL, recorded string) (*model, planner.Recorded) {
 	m := newModel()
@@ -34,8 +34,8 @@ func warningsOf(p *planner.Plan, code reason.Code) (texts []string) {
 	return texts
 }
 
-// TestACLOfWhatIsAsWanted: a mode that is as wanted says nothing of who gets in beside an ACL, and
-// the plan says so.
+// TestACLOfWhatIsAsWanted: a mode that is as wanted does not show whom an ACL lets in, and the plan
+// says so.
 func TestACLOfWhatIsAsWanted(t *testing.T) {
 	for name, tc := range map[string]struct {
 		acl   *planner.ACL
@@ -62,8 +62,8 @@ func TestACLOfWhatIsAsWanted(t *testing.T) {
 	}
 }
 
-// TestACLDrift: an ACL that appeared, changed or went since the record is drift, and stays it; a
-// chmod's mask is not.
+// TestACLDrift: an ACL that appeared, changed or disappeared since the record is drift, and stays
+// drift. The mask that a chmod sets is not.
 func TestACLDrift(t *testing.T) {
 	masked := &planner.ACL{Access: slices.Clone(stranger.Access)}
 	masked.Access[3].Rights, masked.Access[0].Rights, masked.Access[4].Rights = 0, 5, 7
@@ -90,8 +90,8 @@ func TestACLDrift(t *testing.T) {
 	}
 }
 
-// TestACLAndChmod: what a chmod makes of the mask is said, and to adopt is to take over whom the
-// ACL lets in.
+// TestACLAndChmod: the plan says how a chmod changes the mask. To adopt a directory is also to
+// adopt whom its ACL lets in.
 func TestACLAndChmod(t *testing.T) {
 	below := &planner.ACL{Access: slices.Clone(stranger.Access)}
 	below.Access[3].Rights = 5
@@ -120,7 +120,7 @@ func TestACLAndChmod(t *testing.T) {
 	}
 }
 
-// TestManyACLs: a site that lives with ACLs is not warned of each of them in each plan.
+// TestManyACLs: if a site has many ACLs, each plan names only some of them.
 func TestManyACLs(t *testing.T) {
 	m := newModel()
 	var all []planner.Item

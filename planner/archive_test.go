@@ -8,14 +8,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// frozen are settings under which an archived directory's quota is frozen.
+// frozen returns settings with which an archived directory's quota is frozen.
 func frozen() *planner.Settings {
 	s := testSettings()
 	s.Systems[0].Quota.OnRemove = "freeze"
 	return s
 }
 
-// Others who live on the same quota would be stopped by a freeze that is not theirs.
+// Others who use the same quota would be stopped by a freeze for somebody else's directory.
 func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	other := recordOf("chem", 30500)
 	other.QuotaBy, other.QuotaID = planner.ByGroup, 30500
@@ -50,7 +50,7 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	}
 }
 
-// A freeze that was planned when nobody else lived on the quota is stale once somebody does.
+// A freeze that was planned when nobody else used the quota is stale once somebody does.
 func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 	own := recordOf("bio", 30500)
 	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
@@ -71,8 +71,8 @@ func TestFreezeIsStaleOnceOthersLiveOnIt(t *testing.T) {
 	}
 }
 
-// An apply that goes on after the move still knows whether others live on the quota: the
-// directory's own claim, recorded or in the register, is not another's.
+// An apply that continues after the move still knows whether others use the quota. The directory's
+// own claim, recorded or in the register, does not count as another's.
 func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
 	own := recordOf("bio", 30500)
 	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
@@ -101,7 +101,8 @@ func TestWhoElseLivesOnAnArchivedQuota(t *testing.T) {
 	}
 }
 
-// What a manifest must tell is in the plan: it is all that an apply knows of the directory.
+// The plan has everything that the manifest must say, because an apply knows nothing else about the
+// directory.
 func TestAnArchiveKnowsTheProject(t *testing.T) {
 	s := testSettings()
 	s.Systems[0].Quota.By = planner.ByProject
@@ -119,7 +120,7 @@ func TestAnArchiveKnowsTheProject(t *testing.T) {
 	}
 }
 
-// A restore puts the limits back that the directory had, unless others live on them by now.
+// A restore puts back the limits that the directory had, unless others use them now.
 func TestRestorePutsLimitsBack(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	was := planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib),
@@ -156,8 +157,8 @@ func TestRestorePutsLimitsBack(t *testing.T) {
 	}
 }
 
-// TestDangerousRestores: what comes back may grant too much, or be without a hard limit, as
-// anything that is made.
+// TestDangerousRestores: a restored directory may have a mode that grants too much, or no hard
+// limit, like a new one.
 func TestDangerousRestores(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	limited := planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib),
@@ -239,7 +240,7 @@ func TestPromisesDoNotWrap(t *testing.T) {
 	}
 }
 
-// What is archived is promised to nobody any more, unless others live on the same quota.
+// Archived space is promised to nobody any more, unless others use the same quota.
 func TestPromisedAfterAnArchive(t *testing.T) {
 	own, other := recordOf("bio", 30500), recordOf("chem", 30500)
 	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500

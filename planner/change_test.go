@@ -118,8 +118,8 @@ func TestDriftIsToldFromAChangedWish(t *testing.T) {
 	}
 }
 
-// A resource that gets another group gets another quota: that its limits are not set yet is
-// nobody's doing.
+// A resource that gets another group gets another quota. It is nobody's change that its limits are
+// not set yet.
 func TestAnotherGroupsQuotaIsNoDrift(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)

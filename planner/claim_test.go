@@ -34,8 +34,8 @@ func claiming(name string, gid planner.GID) planner.Record {
 	return r
 }
 
-// What each kind of resource adds to another's claim of 10 TiB, which asks for 20 TiB and is
-// recorded, or not, at 5 TiB.
+// These are what each kind of resource adds to another's claim of 10 TiB, if it asks for 20 TiB and
+// is recorded at 5 TiB, or not recorded.
 func TestClaims(t *testing.T) {
 	twenty := func(it *planner.Item) { it.Quotas = quotas("20.0", "20.0") }
 	status := func(s planner.Status) func(
@@ -119,8 +119,8 @@ func (m manage) Apply(planner.Upstream) (planner.Wishes, error) {
 	return planner.Wishes{Manage: m.to}, nil
 }
 
-// An archived directory's files still belong to its group: it counts where several claims may, and
-// never stands in the way.
+// The files of an archived directory still belong to its group. Its claim counts if several claims
+// are allowed, and never conflicts.
 func TestArchivedClaims(t *testing.T) {
 	r := claiming("chem", 30500)
 	archived := planner.Recorded{Archived: map[planner.Key]planner.Archived{r.Key: {Key: r.Key,
@@ -135,8 +135,8 @@ func TestArchivedClaims(t *testing.T) {
 	}
 }
 
-// Refusing stops the quota of that identity and the orders that need it, with the line to write;
-// directories go on.
+// shared = "refuse" stops the quota of that identity and the orders that need it, and shows the
+// line to write. Directories are still changed.
 func TestRefusedClaims(t *testing.T) {
 	w := &planner.Input{Items: items(project("bio", 30500, ordered(planner.StatusPending)),
 		project("chem", 30500), project("phys", 30501, ordered(planner.StatusPending)))}
@@ -205,8 +205,8 @@ func TestSumsDoNotWrap(t *testing.T) {
 	}
 }
 
-// Two systems on one filesystem share their identities; if they disagree on what claims make
-// together, nothing is made.
+// Systems on one filesystem share their identities. If they disagree about how claims combine, no
+// quota is set.
 func TestClaimsOfTwoSystems(t *testing.T) {
 	world := func(second planner.SharedPolicy) (planner.Input, *model) {
 		s := shared(planner.SharedSum)
@@ -237,8 +237,8 @@ func TestClaimsOfTwoSystems(t *testing.T) {
 	}
 }
 
-// A quota that nobody claims is neither asked for nor changed; one that the default quota covers is
-// shown as such.
+// A quota that nobody claims is neither read nor changed. A quota that the default covers is shown
+// as such.
 func TestDefaultAndUnclaimed(t *testing.T) {
 	m := newModel()
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
@@ -264,7 +264,7 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	}
 }
 
-// Limits so small that Lustre holds people to them only roughly are warned of; 1 GiB and 1,024
+// The plan warns about limits so small that Lustre enforces them only roughly; 1 GiB and 1,024
 // inodes are not small.
 func TestSmallLimits(t *testing.T) {
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// met are the codes that the plans of this package's tests gave.
+// met are the codes in the plans of this package's tests.
 var met sync.Map
 
 // reached notes the codes of a plan.
@@ -38,8 +38,8 @@ var elsewhere = map[reason.Code]string{
 	reason.Held: "policy: a warning of held plans",
 }
 
-// TestMain makes 1,000 tries of each property (-rapid.checks says otherwise) and then, if all tests
-// ran and passed, wants each documented code to have been in a plan.
+// TestMain makes 1,000 tries of each property, unless -rapid.checks says otherwise. If all tests
+// ran and passed, it then checks that each documented code was in a plan.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "1000"); err != nil {
 		panic(err)
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A callback that still waits keeps its own order from being planned again, and no other.
+// A waiting callback keeps its own order from being planned again, and no other order.
 func TestUndelivered(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for order, want := range map[string]string{"": "undelivered", "of another order": ""} {
@@ -76,7 +76,7 @@ func TestUndelivered(t *testing.T) {
 	}
 }
 
-// An address that two resources with orders have does not tell which of them is to be rejected.
+// If two resources with orders have one address, the address does not say which of them to reject.
 func TestAmbiguousVerdict(t *testing.T) {
 	a, b := project("bio", 30500, ordered(planner.StatusPending)),
 		project("chem", 30501, ordered(planner.StatusPending), at("/capstor/store/cscs/eth/bio"))
@@ -88,7 +88,7 @@ func TestAmbiguousVerdict(t *testing.T) {
 	}
 }
 
-// Many modes that are as wanted and wide are counted, not listed.
+// Many modes that are as wanted but grant much are counted and not listed.
 func TestManyWideModes(t *testing.T) {
 	m := newModel()
 	var all []planner.Item

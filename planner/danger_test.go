@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// TestMaxMode: a mode that grants more than storage.max_mode is dangerous whatever the action, and
-// wherever it comes from.
+// TestMaxMode: a mode that grants more than storage.max_mode is dangerous, whatever the action is
+// and wherever the mode comes from.
 func TestMaxMode(t *testing.T) {
 	mode := func(m string) func(
 		*planner.Item) {
@@ -69,8 +69,8 @@ func TestMaxMode(t *testing.T) {
 	}
 }
 
-// TestMaxModeOfWhatStands: what is taken over as it stands counts too; what is as wanted is a
-// warning.
+// TestMaxModeOfWhatStands: the mode of an adopted directory counts too. A mode that is as wanted is
+// a warning.
 func TestMaxModeOfWhatStands(t *testing.T) {
 	open := func(it *planner.Item) { it.Permission = "2777" }
 	standing := func(gid planner.GID) *model {
@@ -97,8 +97,8 @@ func TestMaxModeOfWhatStands(t *testing.T) {
 	}
 }
 
-// TestSharedLimitsOfNewDirectories: each of several that are made sets what they share, so that
-// none is without a limit where the others are not made.
+// TestSharedLimitsOfNewDirectories: each of several new directories sets the limits that they
+// share, so that none is without a limit if the others are not made.
 func TestSharedLimitsOfNewDirectories(t *testing.T) {
 	s := testSettings()
 	s.Systems[0].Quota.Shared = planner.SharedSum
@@ -113,7 +113,7 @@ func TestSharedLimitsOfNewDirectories(t *testing.T) {
 	}
 }
 
-// TestMaxModeOfParents: a tenant's directory that everybody may write in is as dangerous to make as
+// TestMaxModeOfParents: a tenant's directory that everybody may write to is as dangerous to make as
 // a resource's.
 func TestMaxModeOfParents(t *testing.T) {
 	w := &planner.Input{Items: items(project("bio", 30500))}
@@ -139,8 +139,8 @@ func codes(d planner.Detail) (out []string) {
 	return out
 }
 
-// TestUnlimited: what is made, adopted or told done without a hard limit is dangerous, and what
-// loses the one it had.
+// TestUnlimited: a directory that is made, adopted or reported done without a hard limit is
+// dangerous, and so is one that loses its limit.
 func TestUnlimited(t *testing.T) {
 	none := func(it *planner.Item) { it.Quotas = nil }
 	hard0 := func(it *planner.Item) { it.Quotas = quotas("10", "0") }
@@ -208,8 +208,8 @@ func TestUnlimited(t *testing.T) {
 	}
 }
 
-// TestUnlimitedWhereNothingIsKnown: a quota that is refused or could not be read gives a new
-// directory no limit.
+// TestUnlimitedWhereNothingIsKnown: if a quota is refused or could not be read, a new directory
+// gets no limit.
 func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 	two := items(project("bio", 30500), project("chem", 30500)) // shared = "refuse"
 	p, _ := plan(&planner.Input{Items: two}, newModel())
@@ -224,8 +224,8 @@ func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 	}
 }
 
-// TestNobodySetsQuotas: on a system with quota "none" the configuration says that limits are
-// somebody else's.
+// TestNobodySetsQuotas: on a system with quota "none", the configuration says that somebody else
+// sets limits.
 func TestNobodySetsQuotas(t *testing.T) {
 	it := project("bio", 30500, at("/vast/store/bio"),
 		func(it *planner.Item) { it.Key.System, it.Quotas = "vast", nil })
@@ -236,7 +236,7 @@ func TestNobodySetsQuotas(t *testing.T) {
 }
 
 // TestReplaced: another directory than the recorded one is never changed, recorded or archived as
-// if it were that one.
+// if it were the recorded one.
 func TestReplaced(t *testing.T) {
 	const path = "capstor/store/cscs/eth/bio"
 	active := func(*planner.Item) {}
@@ -301,7 +301,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// TestSwapped: two directories that were exchanged by a rename are both named, with where each is
+// TestSwapped: if two directories were exchanged by a rename, both are named, with where each is
 // now.
 func TestSwapped(t *testing.T) {
 	m := newModel()
@@ -327,7 +327,8 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestLost: what was replaced is looked for, at most 100 of them, and what the look finds is said.
+// TestLost: replaced directories are looked for, at most 100 of them, and the plan says what was
+// found.
 func TestLost(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -373,8 +374,8 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestReplacedAfterThePlan: a directory put in another's place after the approval makes the plan
-// stale, also with its inode.
+// TestReplacedAfterThePlan: a directory that replaces another one after the approval makes the plan
+// stale, even if it has the same inode.
 func TestReplacedAfterThePlan(t *testing.T) {
 	const path = "capstor/store/cscs/eth/bio"
 	it := project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" })
@@ -404,8 +405,8 @@ func TestReplacedAfterThePlan(t *testing.T) {
 	}
 }
 
-// TestReplacedAbove: where nothing stands of what is recorded beside it, a new directory is not
-// routine; also where the plan is about the new one alone, as in the orders lane.
+// TestReplacedAbove: if none of the directories recorded beside a new one exists, the new one is
+// not routine. That is also so if the plan is about the new one alone, as in the orders lane.
 func TestReplacedAbove(t *testing.T) {
 	const chem = "/capstor/store/cscs/eth/chem"
 	for _, tc := range []struct {

@@ -25,7 +25,7 @@ func directorySettings(change ...func(*planner.System)) *planner.Settings {
 
 const bioDir = "capstor/store/cscs/eth/bio"
 
-// limited is a quota of a directory that was set as project wants it.
+// limited returns a quota of a directory that was set as project wants it.
 func limited(handle string) planner.QuotaState {
 	q := newModel().quota(0)
 	q.Handle = handle
@@ -36,8 +36,8 @@ func limited(handle string) planner.QuotaState {
 	return q
 }
 
-// TestQuotaOfADirectory: a new directory gets a quota of its own; then nothing is left to do, and
-// another one with the same group shares nothing with it.
+// TestQuotaOfADirectory: a new directory gets a quota of its own, and then nothing is left to do.
+// Another directory with the same group shares nothing with it.
 func TestQuotaOfADirectory(t *testing.T) {
 	m := newModel()
 	w := func() *planner.Input {
@@ -67,7 +67,7 @@ func TestQuotaOfADirectory(t *testing.T) {
 	}
 }
 
-// TestAQuotaThatIsGone: a managed directory without its quota gets one, and drifted.
+// TestAQuotaThatIsGone: a managed directory whose quota is gone gets one, and the change is drift.
 func TestAQuotaThatIsGone(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -82,8 +82,8 @@ func TestAQuotaThatIsGone(t *testing.T) {
 	}
 }
 
-// TestAnotherQuotaStandsThere: a plan is stale where the quota that it saw was replaced, and only
-// while there is a limit to set.
+// TestAnotherQuotaStandsThere: if the quota that a plan saw was replaced, the plan is stale, but
+// only while a limit is to be set.
 func TestAnotherQuotaStandsThere(t *testing.T) {
 	raise := project("bio", 30500)
 	raise.Quotas = quotas("20.0", "20.0")
@@ -120,8 +120,8 @@ func TestAnotherQuotaStandsThere(t *testing.T) {
 	}
 }
 
-// TestQuotaAbove: a quota of somebody else's above is named once. A managed directory inside a
-// managed one is refused.
+// TestQuotaAbove: somebody else's quota of a parent directory is named once. A managed directory
+// inside a managed one is refused.
 func TestQuotaAbove(t *testing.T) {
 	m := newModel()
 	for _, name := range []string{"bio", "chem"} {
@@ -150,7 +150,7 @@ func TestQuotaAbove(t *testing.T) {
 }
 
 // TestTraitsShapeWishes: limits are rounded down to the unit, soft limits need a storage that has
-// them, and more than the most is refused.
+// them, and larger limits than the storage allows are refused.
 func TestTraitsShapeWishes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -185,7 +185,7 @@ func TestTraitsShapeWishes(t *testing.T) {
 	}
 }
 
-// TestOnRemoveOfADirectory: the quota of a directory is kept, frozen or removed with it, as
+// TestOnRemoveOfADirectory: the quota of a removed directory is kept, frozen or removed, as
 // configured.
 func TestOnRemoveOfADirectory(t *testing.T) {
 	for _, policy := range []planner.RemovePolicy{planner.OnRemoveKeep, planner.OnRemoveFreeze,
@@ -209,8 +209,8 @@ func TestOnRemoveOfADirectory(t *testing.T) {
 	}
 }
 
-// TestRestoreLooksWhereTheQuotaIs: a quota that goes with its directory is looked at in the
-// archive, and one that does not at the path; an archived directory's limits are nobody's at its
+// TestRestoreLooksWhereTheQuotaIs: a quota that follows its directory is read in the archive, and
+// one that does not is read at the old path. Nobody claims an archived directory's limits at its
 // old path.
 func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 	rec := recordOf("bio", 30500)
@@ -238,8 +238,9 @@ func TestRestoreLooksWhereTheQuotaIs(t *testing.T) {
 	}
 }
 
-// TestUsageThatNothingCounts: nothing counts what lies in a directory without a quota. What is made
-// is empty; for what stands a person decides, because only the quota that is set will count it.
+// TestUsageThatNothingCounts: nothing counts what is in a directory without a quota. A new
+// directory is empty. For an existing one a person decides, because only the new quota will count
+// its content.
 func TestUsageThatNothingCounts(t *testing.T) {
 	for _, stands := range []bool{false, true} {
 		m := newModel()

@@ -10,7 +10,7 @@ const (
 	thisResource = "d7b5f43d79ab5b8a83bfc878a036e24b"
 )
 
-// TestTarget: a callback goes to its own verb of this order or this resource, and nowhere else.
+// TestTarget: a callback is sent only to its own verb of this order or this resource.
 func TestTarget(t *testing.T) {
 	const base, dashed = "https://waldur.example.com/api/", "d7b5f43d-79ab-5b8a-83bf-c878a036e24b"
 	const order, resource = base + "marketplace-orders/" + thisOrder + "/",
@@ -81,7 +81,7 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// TestKeptURL: what is kept holds nothing of waldur.url, comes back whole, and only below the same
+// TestKeptURL: a kept URL has nothing of waldur.url, and becomes whole again only below the same
 // waldur.url.
 func TestKeptURL(t *testing.T) {
 	const path = "marketplace-orders/" + thisOrder + "/set_state_done/"
@@ -114,7 +114,8 @@ func TestKeptURL(t *testing.T) {
 	}
 }
 
-// FuzzTarget: what is accepted names this order or this resource, and the verb of the callback.
+// FuzzTarget checks that an accepted URL names this order or this resource, and the verb of the
+// callback.
 func FuzzTarget(f *testing.F) {
 	w := WaldurSettings{URL: "https://waldur.example.com/api/",
 		Aliases: []string{"http://internal:8000/api/"}}

@@ -15,9 +15,9 @@ func pick[T any](t *rapid.T, label string, from ...T) T {
 
 func oneIn(t *rapid.T, n int, label string) bool { return rapid.IntRange(1, n).Draw(t, label) == 1 }
 
-// drawItem draws a resource, good or bad, out of a few names, groups and paths, so that they
-// collide. All that the proxy was seen to do occurs: every status, orders in every state, null,
-// zero and negative quotas, paths that nobody may have.
+// drawItem draws a good or bad resource from a few names, groups and paths, so that resources
+// collide. It includes everything that the proxy was seen to do: every status, orders in every
+// state, null, zero and negative quotas, and paths that no resource may have.
 func drawItem(t *rapid.T, i int) planner.Item {
 	name := fmt.Sprintf("p%d", rapid.IntRange(0, 5).Draw(t, "name"))
 	it := project(name, pick(t, "gid", int64(30500), 30501, 30502, 30503, 30504, 0, 999, -1, 65534,
@@ -82,7 +82,7 @@ func drawURLs(t *rapid.T, it *planner.Item, order string) {
 	}
 }
 
-// drawAnswer is what Waldur says of an item's order: mostly what its status makes one expect.
+// drawAnswer draws Waldur's answer about an item's order, mostly one that fits the item's status.
 func drawAnswer(t *rapid.T, it *planner.Item) planner.OrderAnswer {
 	if oneIn(t, 5, "no answer") {
 		return planner.OrderAnswer{Why: "404"}
@@ -152,8 +152,8 @@ func drawWishes(t *rapid.T) planner.Wishes {
 		planner.Wishes{Mode: ptr("0777")}, planner.Wishes{Owner: ptr(planner.UID(4242))})
 }
 
-// drawModel draws a storage on which some of it stands already, with limits and usage, and where
-// some cannot be seen.
+// drawModel draws a storage on which some resources already exist, with limits and usage, and some
+// cannot be seen.
 func drawModel(t *rapid.T) *model {
 	m := newModel()
 	for range rapid.IntRange(0, 6).Draw(t, "dirs") {
@@ -201,7 +201,7 @@ func drawModel(t *rapid.T) *model {
 	return m
 }
 
-// drawRecorded records some of what stands, as it is or as it was, something that is no longer
+// drawRecorded records some of what exists, as it is or as it was, something that is no longer
 // listed, and something that was archived.
 func drawRecorded(t *rapid.T, items []planner.Item, m *model) planner.Recorded {
 	r := planner.Recorded{Archived: map[planner.Key]planner.Archived{}}

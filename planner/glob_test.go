@@ -70,7 +70,7 @@ func TestCheckGlob(t *testing.T) {
 	}
 }
 
-// A regular expression made from the glob must always agree.
+// A regular expression made from the glob must always agree with it.
 func FuzzMatchGlob(f *testing.F) {
 	f.Add("/a/**/b*/?", "/a/x/y/bc/d")
 	f.Add("/**/**/a", "/a")
@@ -99,7 +99,7 @@ func FuzzMatchGlob(f *testing.F) {
 	})
 }
 
-// TestParseGlobs: a file of globs has one a line; one without any would choose something that
+// TestParseGlobs: a file has one glob per line. A file without any would select something that
 // nobody meant.
 func TestParseGlobs(t *testing.T) {
 	t.Parallel()
@@ -116,7 +116,7 @@ func TestParseGlobs(t *testing.T) {
 	}
 }
 
-// TestParseVerdict: an order is rejected for a reason that somebody gives.
+// TestParseVerdict: an order is rejected with a reason.
 func TestParseVerdict(t *testing.T) {
 	t.Parallel()
 	if v, err := planner.ParseVerdict("/a= b=c "); err != nil || v.Address != "/a" ||

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// reasonOf is the text of a reason, empty if it is not given.
+// reasonOf returns the text of a reason; empty if it is not given.
 func reasonOf(d planner.Detail, code reason.Code) string {
 	for _, r := range d.Reasons {
 		if r.Code == code {
@@ -79,7 +79,8 @@ func TestProjectChangeLeaves(t *testing.T) {
 	}
 }
 
-// TestTakenOver: what comes back to a group that somebody else has now is dangerous, and says who.
+// TestTakenOver: it is dangerous to restore data to a group that somebody else has now, and the
+// reason says who.
 func TestTakenOver(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

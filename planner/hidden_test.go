@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestHidden: a hidden text is found in each form that a message may give it, and the parts of a
-// hidden URL are too.
+// TestHidden: a hidden text is found in each form that a message may give it, and so are the parts
+// of a hidden URL.
 func TestHidden(t *testing.T) {
 	h := planner.Hidden{}.With("s3cr3t/+x", "https://Proxy.example.com:8443/k3y/list/?a=b123", "ab",
 		"")
@@ -46,7 +46,7 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// TestHiddenCallback: what is hidden in waldur.url is not in the words about a callback that does
+// TestHiddenCallback: hidden parts of waldur.url are not in the error about a callback that does
 // not match.
 func TestHiddenCallback(t *testing.T) {
 	const long = "k3y-of-many-characters"

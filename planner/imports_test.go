@@ -10,8 +10,8 @@ import (
 
 const module = "github.com/waldur/cscs-storage-sync/"
 
-// TestImportsPointOneWay pins the direction of imports: cmd → planner/…, providers, state →
-// planner; and that what is pure cannot reach files, the network, processes or chance.
+// TestImportsPointOneWay pins the direction of imports, cmd → planner/…, providers, state →
+// planner, and that pure packages cannot reach files, the network, processes or random numbers.
 func TestImportsPointOneWay(t *testing.T) {
 	allowed := map[string][]string{
 		"planner":          {"planner/chunk", "planner/reason"},
@@ -43,8 +43,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/held",
 			"planner/ledger", "planner/loop", "planner/policy", "planner/render"},
 
-		// The plan's id stands in every rendering, and a plan file holds its rendering: so the canonical
-		// form is the lowest.
+		// Every rendering has the plan's id, and a plan file has its rendering, so the canonical form is
+		// the lowest.
 		"planner/canonical": {"planner", "planner/parallel"},
 
 		"planner/policy":   {"planner", "planner/reason"},
@@ -127,8 +127,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestNothingPointsUp: planner and what is below it know nothing of providers, state and commands,
-// however indirectly; and the loop nothing of the command line, of terminals and of the process's
+// TestNothingPointsUp: planner and the packages below it do not import providers, state and
+// commands, even indirectly. The loop does not import the command line, terminals and the process's
 // signals.
 func TestNothingPointsUp(t *testing.T) {
 	for _, dep := range strings.Fields(goList(t, "-deps", "./planner/...")) {

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// knowNames are the places that may know quota backends by name: the configuration, the registry
+// knowNames are the places that may know quota backends by name: the configuration, the registry,
 // and what looks at a configuration for an admin.
 var knowNames = []string{"planner/settings.go", "planner/config/", "providers/quota/",
 	"providers/doctor/"}
 
-// TestNobodyDecidesByTheNameOfABackend: everything else goes by [planner.Traits] and by what limits
-// are set on.
+// TestNobodyDecidesByTheNameOfABackend: all other code decides by [planner.Traits] and by what
+// limits are set on.
 func TestNobodyDecidesByTheNameOfABackend(t *testing.T) {
 	name := regexp.MustCompile(`\bQuota(Lustre|None|Linux|VAST)\b|\bQuota\.Kind\b`)
 	files := 0

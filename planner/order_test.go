@@ -48,8 +48,8 @@ func TestOrderStates(t *testing.T) {
 	}
 }
 
-// TestErrorWithAnOrder: only Waldur knows what it wants. An update acts, a removal is an archive
-// with a reason of its own, which no policy approves, and anything else is blocked.
+// TestErrorWithAnOrder: only Waldur knows what such an order wants. An update acts. A removal is an
+// archive with a reason of its own, which no policy approves. Any other order is blocked.
 func TestErrorWithAnOrder(t *testing.T) {
 	for _, tc := range []struct {
 		kind planner.OrderType
@@ -81,7 +81,7 @@ func TestErrorWithAnOrder(t *testing.T) {
 	}
 }
 
-// TestQuestions: planning asks about each order that may act, and only what lies below waldur.url.
+// TestQuestions: planning asks about each order that may act, and uses only URLs below waldur.url.
 func TestQuestions(t *testing.T) {
 	s := testSettings()
 	var all []planner.Item
@@ -124,8 +124,8 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
-// TestCallbacksByOrder: which callbacks go with which order, and that only those are sent that
-// Waldur offers.
+// TestCallbacksByOrder: which callbacks belong to which order. Only those that Waldur offers are
+// sent.
 func TestCallbacksByOrder(t *testing.T) {
 	offer := func(names ...planner.Callback) func(*planner.Item) {
 		return func(it *planner.Item) { it.URLs = orderURLs(it, "o-bio", names...) }
@@ -177,7 +177,8 @@ func TestCallbacksByOrder(t *testing.T) {
 	}
 }
 
-// TestVerdicts: rejecting and failing are one callback, and refused where Waldur does not offer it.
+// TestVerdicts: rejecting and failing are one callback each, and are refused if Waldur does not
+// offer it.
 func TestVerdicts(t *testing.T) {
 	pending := project("bio", 30500, ordered(planner.StatusPending))
 	running := project("bio", 30500, ordered(planner.StatusPending),
@@ -218,7 +219,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// restorable is a world in which bio was archived and its resource is pending again.
+// restorable returns a world in which bio was archived and its resource is pending again.
 func restorable(kind planner.OrderType, change ...func(*planner.Item)) *planner.Input {
 	key := planner.Key{Item: id("bio"), System: "capstor", DataType: "store"}
 	w := &planner.Input{Items: items(project("bio", 30500,
@@ -236,8 +237,8 @@ func restorable(kind planner.OrderType, change ...func(*planner.Item)) *planner.
 	return w
 }
 
-// TestRestoreOrder: what is pending and archived under the same key comes back, whatever its order
-// is called, and never as an empty directory.
+// TestRestoreOrder: a pending resource that is archived under the same key is restored, whatever
+// the type of its order is, and never as an empty directory.
 func TestRestoreOrder(t *testing.T) {
 	tell := []planner.Callback{planner.Approve, planner.SetStateDone}
 	for _, tc := range []struct {
@@ -268,8 +269,8 @@ func TestRestoreOrder(t *testing.T) {
 	}
 }
 
-// TestRestoreOrderRefused: an order that restores is never a new directory, and goes onto nothing
-// that stands there.
+// TestRestoreOrderRefused: a restore order never makes a new directory, and never replaces an
+// existing one.
 func TestRestoreOrderRefused(t *testing.T) {
 	gone := restorable(planner.OrderRestore)
 	gone.Recorded.Archived = nil
@@ -309,8 +310,8 @@ func TestRestoreOrderRefused(t *testing.T) {
 	}
 }
 
-// TestUnknownWordsBlock: a type or state that this version does not know is blocked whatever the
-// status, in words.
+// TestUnknownWordsBlock: an order of a type or state that this version does not know is blocked,
+// whatever the status is, and the reason names it.
 func TestUnknownWordsBlock(t *testing.T) {
 	for _, status := range []planner.Status{planner.StatusPending, planner.StatusUpdating,
 		planner.StatusRemoving, planner.StatusError} {
@@ -333,7 +334,7 @@ func TestUnknownWordsBlock(t *testing.T) {
 	}
 }
 
-// TestUnasked: one warning for all orders that gave no answer.
+// TestUnasked: there is one warning for all orders without an answer.
 func TestUnasked(t *testing.T) {
 	its := items(project("bio", 30500, ordered(planner.StatusPending)),
 		project("chem", 30501, ordered(planner.StatusRemoving)))

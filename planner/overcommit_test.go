@@ -9,14 +9,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// guarded are settings where capstor may promise a factor of its capacity.
+// guarded returns settings with which capstor may promise a factor of its capacity.
 func guarded(r planner.Ratio) *planner.Settings {
 	s := testSettings()
 	s.Systems[0].Overcommit = r
 	return s
 }
 
-// holding is a model whose capstor holds so much.
+// holding returns a model whose capstor has this capacity.
 func holding(capacity planner.Bytes) *model {
 	m := newModel()
 	m.mounts["capstor"] = planner.Mount{Filesystem: "lustre:capstor", Inode: 1,
@@ -28,9 +28,9 @@ func hard(of string) func(*planner.Item) {
 	return func(it *planner.Item) { it.Quotas = quotas(of, of) }
 }
 
-// TestOvercommit: what promises more than the factor is dangerous, and nothing else: not what
-// lowers, not what only changes a mode, and not what is within it. What is recorded counts, though
-// the plan does not look at it.
+// TestOvercommit: an action that promises more than the factor is dangerous. An action that lowers
+// a limit, only changes a mode, or stays within the factor is not. Recorded claims count even if
+// the plan does not look at them.
 func TestOvercommit(t *testing.T) {
 	m := holding(30 * tib)
 	asWanted(m, "bio", 30500)
@@ -68,8 +68,8 @@ func TestOvercommit(t *testing.T) {
 	}
 }
 
-// TestOvercommitOfAPart: a plan for one target counts the others as they are recorded, and each
-// part of a plan that promises too much is dangerous, whatever else it lowers.
+// TestOvercommitOfAPart: a plan for one target counts the others as they are recorded. Each part of
+// a plan that promises too much is dangerous, whatever else the plan lowers.
 func TestOvercommitOfAPart(t *testing.T) {
 	m := holding(30 * tib)
 	asWanted(m, "bio", 30500)
@@ -96,8 +96,8 @@ func TestOvercommitOfAPart(t *testing.T) {
 	}
 }
 
-// TestOvercommitUnknown: where the capacity or a limit is not known, what promises more is
-// dangerous; and so is what promises space without end.
+// TestOvercommitUnknown: if the capacity or a limit is not known, an action that promises more is
+// dangerous. So is one that promises space without a limit.
 func TestOvercommitUnknown(t *testing.T) {
 	create := project("bio", 30500, ordered(planner.StatusPending))
 	p, _ := plan(&planner.Input{Settings: guarded(1000), Items: items(create)}, holding(0))
@@ -128,8 +128,8 @@ func TestOvercommitUnknown(t *testing.T) {
 	}
 }
 
-// TestOvercommitIsCheckedAgain: what was within the bound when it was approved, and is not any
-// more, is stale; what was approved as dangerous is not.
+// TestOvercommitIsCheckedAgain: a plan that was within the bound when it was approved and is not
+// any more is stale. A plan that was approved as dangerous is not.
 func TestOvercommitIsCheckedAgain(t *testing.T) {
 	w := func() *planner.Input {
 		in := &planner.Input{Settings: guarded(1000), Items: items(project("bio", 30500, hard("20.0"))),

@@ -15,12 +15,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// trial is an account of a plan with two archives, at a time that the test sets.
+// trial is the account of a plan with two archives, at a time that the test sets.
 type trial struct {
 	account.Account
 	out strings.Builder
 	now time.Time
-	// said is what was told beside the account.
+	// said is what was printed in addition to the account.
 	said strings.Builder
 }
 
@@ -47,7 +47,7 @@ func (r *trial) run(i int, took time.Duration, s apply.Status, err error) {
 	r.Event(apply.Event{Action: r.action(i), Step: "end", Status: s, Err: err})
 }
 
-// TestLongStepsSayHowLong: a resource's line says how long it took, if that was long.
+// TestLongStepsSayHowLong: the line of a slow resource says how long it took.
 func TestLongStepsSayHowLong(t *testing.T) {
 	t.Parallel()
 	r := newTrial()

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestOneSyncForAllInADirectory: the directory above is synced once for all of a batch that lie in
-// it, after the last of them is made, and before anything is written down or told.
+// TestOneSyncForAllInADirectory: the parent directory is synced once for all directories of a batch
+// in it, after the last of them is made and before anything is recorded or reported.
 func TestOneSyncForAllInADirectory(t *testing.T) {
 	w := newWorld(t)
 	w.put("capstor/x", 0, 0, 0o755)
@@ -54,9 +54,9 @@ func TestOneSyncForAllInADirectory(t *testing.T) {
 	}
 }
 
-// TestNamesThatAreNotDurable: where the directory above cannot be synced nothing is told; what we
-// made is closed again and recorded as unfinished, what stood there is left as it is. Another
-// directory of the batch goes on.
+// TestNamesThatAreNotDurable: if the parent directory cannot be synced, nothing is reported. A
+// directory that we made is closed again and recorded as unfinished, and one that existed is left
+// as it is. Other directories of the batch are not affected.
 func TestNamesThatAreNotDurable(t *testing.T) {
 	w := newWorld(t)
 	w.put("capstor/x", 0, 0, 0o755)
@@ -103,8 +103,8 @@ func TestParentsThatAreNotDurable(t *testing.T) {
 	}
 }
 
-// TestOnlyAQuotaIsNoChangeOfTheDirectory: an update of nothing but limits syncs no directory; of
-// its mode, only the directory.
+// TestOnlyAQuotaIsNoChangeOfTheDirectory: an update of only limits syncs no directory. An update of
+// the mode syncs only the directory itself.
 func TestOnlyAQuotaIsNoChangeOfTheDirectory(t *testing.T) {
 	for _, mode := range []bool{false, true} {
 		w := newWorld(t)

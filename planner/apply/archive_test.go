@@ -12,7 +12,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// removal is the work of archiving capstor/NAME, which stands.
+// removal returns the work to archive capstor/NAME, which exists.
 func (w *world) removal(name string) Work {
 	x := work(planner.Archive, name, planner.Approve, planner.SetStateDone)
 	d := w.put("capstor/"+name, 0, 30500, 0o2770)
@@ -27,8 +27,8 @@ func (w *world) removal(name string) Work {
 
 const trashed = "capstor/.trash/20261122T214003Z-01234567-bio"
 
-// All that could fail is checked before the approve; the move comes after it, and the end is told
-// last.
+// Everything that could fail is checked before the approve. The move comes after it, and the end is
+// reported last.
 func TestArchiveInOrder(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
@@ -63,7 +63,7 @@ func TestManifestIsTheEntry(t *testing.T) {
 	}
 	var told planner.Archived
 	entry := w.register()[0]
-	entry.Seq = 0 // the state's own
+	entry.Seq = 0 // the state sets it
 	if err := json.Unmarshal(spy.manifest, &told); err != nil || told != entry {
 		t.Errorf("the manifest says %s, %v; the register %+v", spy.manifest, err, w.register())
 	}
@@ -79,7 +79,8 @@ func (s *spyStorage) PrepareArchive(m Move) (Archiving, error) {
 	return s.world.PrepareArchive(m)
 }
 
-// Without a clear yes nothing is moved and nothing is queued; a lost answer is looked up.
+// Without a clear yes nothing is moved and nothing is queued. After a lost answer the order is
+// asked for.
 func TestRemovalNeedsAYes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -125,7 +126,7 @@ func TestRemovalNeedsAYes(t *testing.T) {
 	}
 }
 
-// Where Waldur offers no approve, only its word that the order was approved moves anything.
+// If Waldur offers no approve, nothing is moved unless the order says that it was approved.
 func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
 	for state, moved := range map[planner.OrderState]bool{planner.OrderExecuting: true,
 		planner.OrderDone: true, planner.OrderPendingProvider: false,
@@ -153,7 +154,7 @@ func TestRemovalWithoutAnApproveNeedsAnApprovedOrder(t *testing.T) {
 	}
 }
 
-// A removal whose end could not be told is not begun.
+// A removal whose end could not be reported is not begun.
 func TestRemovalThatCannotBeReportedIsNotApproved(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
@@ -164,7 +165,7 @@ func TestRemovalThatCannotBeReportedIsNotApproved(t *testing.T) {
 	w.wantLog()
 }
 
-// What could fail is found before anything is told.
+// What could fail is found before anything is reported.
 func TestRemovalThatCannotBeDoneIsNotApproved(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
@@ -185,7 +186,7 @@ func TestRemovalsPauseWithTheToken(t *testing.T) {
 	}
 }
 
-// A move that was made is in the register, whatever failed after it.
+// A move that was made is in the register, even if something fails after it.
 func TestAMoveIsNoted(t *testing.T) {
 	for _, c := range []struct {
 		name, step string
@@ -212,8 +213,8 @@ func TestAMoveIsNoted(t *testing.T) {
 	}
 }
 
-// Freezing lowers the hard limit to what is used, in whole KiB and at least 1 MiB; it never raises
-// one.
+// Freezing lowers the hard limit to the usage, in whole KiB and at least 1 MiB. It never raises a
+// limit.
 func TestFreeze(t *testing.T) {
 	bytes := planner.LimitOf[planner.Bytes]
 	for _, c := range []struct {
@@ -268,7 +269,7 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
-// A quota on which others live by now is left alone, and that is told.
+// A quota that others use now is left alone, and the apply says so.
 func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	w := newWorld(t)
 	x := w.removal("bio")
@@ -291,7 +292,7 @@ func TestNoFreezeOfWhatOthersLiveOn(t *testing.T) {
 	}
 }
 
-// A resumed removal goes on from where it was: moved already, approved already, or over at its
+// A resumed removal continues from where it was: already moved, already approved, or over at its
 // approve.
 func TestRemovalResumes(t *testing.T) {
 	for _, c := range []struct {
@@ -331,7 +332,7 @@ func TestRemovalResumes(t *testing.T) {
 	}
 }
 
-// A restore puts the directory back, then its limits, owner and mode; and takes it out of the
+// A restore puts the directory back, then its limits, owner and mode, and removes it from the
 // register.
 func TestRestore(t *testing.T) {
 	restoration := func(w *world) Work {
@@ -372,7 +373,7 @@ func TestRestore(t *testing.T) {
 }
 
 // The quota of a directory does not follow it from the archive. The directory is closed before it
-// is moved, and opens only after the quota was set, wherever an earlier run was killed.
+// is moved, and opens only after the quota was set, at whatever point an earlier run was killed.
 func TestRestoreIsClosedUntilItsQuotaStands(t *testing.T) {
 	const place = "capstor/bio"
 	closing := func(at string) []string {

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Each answer is kept and tried again, parked, or resolved by asking for the order.
+// Each answer leads to another try, to parking, or to asking for the order.
 func TestAnswers(t *testing.T) {
 	again := "set_state_done in 1m0s"
 	for _, c := range []struct {
@@ -78,7 +78,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A 409 to a callback that no order's state tells of is for a person: the customer is blocked.
+// A 409 to a callback that no order's state shows needs a person, because the customer is blocked.
 func TestConflictOfABackendID(t *testing.T) {
 	w := newWorld(t)
 	w.answers["set_backend_id"] = []Answer{{Status: 409}}
@@ -88,8 +88,8 @@ func TestConflictOfABackendID(t *testing.T) {
 	}
 }
 
-// Before a callback is sent again its order is asked: nothing takes effect twice, nothing is sent
-// to an order that is over.
+// Before a callback is sent again, its order is asked for. Nothing takes effect twice, and nothing
+// is sent to an order that is over.
 func TestAResendAsksFirst(t *testing.T) {
 	states := []planner.OrderState{planner.OrderPendingProvider, planner.OrderExecuting,
 		planner.OrderDone, planner.OrderErred, planner.OrderCanceled, planner.OrderRejected}
@@ -126,8 +126,8 @@ func TestAResendAsksFirst(t *testing.T) {
 	}
 }
 
-// What a question about an order meets decides too: what is gone is dropped, a refused token
-// pauses, the rest is tried again.
+// The answer to a question about an order decides too: a callback of an order that is gone is
+// dropped, a refused token pauses, and all else is tried again.
 func TestAnOrderThatCannotBeAsked(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -151,7 +151,8 @@ func TestAnOrderThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// The first callback of a resource that fails keeps the rest of it waiting, and no other resource.
+// The first callback of a resource that fails makes the resource's other callbacks wait, and no
+// others.
 func TestOrderOfEachResource(t *testing.T) {
 	w := newWorld(t)
 	w.answers["approve"] = []Answer{{Status: 400}, {Status: 200}}
@@ -165,8 +166,8 @@ func TestOrderOfEachResource(t *testing.T) {
 	}
 }
 
-// What an earlier plan could not deliver goes first. One that is parked holds back only callbacks
-// of its own order.
+// Callbacks that an earlier plan could not deliver are sent first. A parked callback holds back
+// only callbacks of its own order.
 func TestBehindAnEarlierPlan(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		w := newWorld(t)
@@ -192,8 +193,8 @@ func TestBehindAnEarlierPlan(t *testing.T) {
 	}
 }
 
-// What an earlier plan left for the same order gives way to this plan's callbacks, and the history
-// keeps that.
+// A callback that an earlier plan left for the same order is replaced by this plan's, and the
+// history records that.
 func TestALaterPlanSendsItself(t *testing.T) {
 	w := newWorld(t)
 	x := creation("bio")
@@ -216,9 +217,9 @@ func TestALaterPlanSendsItself(t *testing.T) {
 	}
 }
 
-// What an earlier run queued is taken up, and nothing else: what is gone from the outbox was
-// delivered. Where the storage is no longer as the run left it, the failure says that callbacks may
-// wait; where the resource is skipped, they are sent.
+// A resume takes up only the callbacks that an earlier run queued; one that is gone from the outbox
+// was delivered. If the storage is no longer as the run left it, the failure says that callbacks
+// may wait. If the resource is skipped, they are sent.
 func TestAResumeQueuesNothingTwice(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -258,7 +259,7 @@ func TestAResumeQueuesNothingTwice(t *testing.T) {
 }
 
 // queuedBefore puts the callbacks of a resource into the outbox, as a killed run of the same plan
-// has.
+// would have.
 func (w *world) queuedBefore(x Work) {
 	w.check(w.store.Update(func(tx ledger.Tx) (err error) {
 		for _, c := range x.Action.Callbacks {
@@ -272,13 +273,13 @@ func (w *world) queuedBefore(x Work) {
 	}))
 }
 
-// due are the callbacks that may be sent now.
+// due returns the callbacks that may be sent now.
 func (w *world) due() (due []ledger.Delivery, err error) {
 	err = w.store.View(func(tx ledger.Tx) (err error) { due, err = tx.Due(now); return err })
 	return due, err
 }
 
-// A refused token pauses everything, and is said once.
+// A refused token pauses everything, and is reported once.
 func TestARefusedTokenPauses(t *testing.T) {
 	w := newWorld(t)
 	w.answers["approve"] = []Answer{{Status: 401, Detail: "Invalid token."}}
@@ -307,7 +308,7 @@ func TestARefusedTokenPauses(t *testing.T) {
 	}
 }
 
-// Redeliver goes on past one resource's failure, through all callbacks of the others, and stops
+// Redeliver continues after the failure of one resource with all callbacks of the others, and stops
 // when it is told to.
 func TestRedeliver(t *testing.T) {
 	w := newWorld(t)
@@ -336,8 +337,8 @@ func TestRedeliver(t *testing.T) {
 	}
 }
 
-// Within one apply a callback is tried three times, a little later each time, or when Waldur asked
-// for it.
+// Within one apply a callback is tried three times, with growing delays, or when Waldur asked for
+// it.
 func TestTriesWithinAnApply(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration

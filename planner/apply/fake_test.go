@@ -21,39 +21,40 @@ import (
 
 var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 
-// world is everything that an engine works on, in memory but for the state. log is what was done to
-// it, in order.
+// world is everything that an engine works on; all except the state is in memory. log has what was
+// done to it, in order.
 type world struct {
 	t    *testing.T
 	mu   sync.Mutex
 	log  []string
 	dirs map[string]*planner.Directory
-	// full are the directories that have something in them.
+	// full are the directories that are not empty.
 	full map[string]bool
 	// open counts the directories that are open.
 	open int
-	// noSetgid has the filesystem drop setgid, as it does without CAP_FSETID.
+	// noSetgid makes the filesystem drop setgid, as it does without CAP_FSETID.
 	noSetgid bool
-	// endless are trees whose tagging only ends when it is told to.
+	// endless are trees whose tagging ends only when the apply is told to stop.
 	endless bool
 	next    uint64
 	// inherits is an ACL that a new directory has, and that cannot be removed.
 	inherits *planner.ACL
-	// fail makes the step of this name, as it stands in the log, fail.
+	// fail is the step, as it is in the log, that fails.
 	fail   map[string]error
 	limits planner.QuotaState
-	// places are the quotas of directories.
+	// places has the quotas of directories.
 	places map[string]planner.QuotaState
-	// set is called in place of setting a quota, if it is not nil.
+	// set, if it is not nil, is called instead of setting a quota.
 	set func(planner.Limits)
 
-	// orders are their states, by URL: pending-provider, where nothing is said; asking fails every
-	// question; answers what is answered to a callback, the last for ever; effect is what it does.
+	// orders has the states of orders by URL; the default is pending-provider. asking fails every
+	// question. answers are the answers to callbacks, and the last is repeated. effect is what a
+	// callback does.
 	orders map[string]planner.OrderState
 	asking error
 	// moved are the orders whose state a callback has changed.
 	moved map[string]bool
-	// resources are what Waldur has of them, by URL.
+	// resources are Waldur's resources, by URL.
 	resources map[string]Resource
 	answers   map[string][]Answer
 	effect    map[string]func()
@@ -92,7 +93,7 @@ func (w *world) put(at string, owner planner.UID, group planner.GID,
 	return w.dirs[at]
 }
 
-// do notes a step, and fails where that is asked for.
+// do logs a step, and fails if the test asks for that.
 func (w *world) do(step string) error {
 	w.log = append(w.log, step)
 	return w.fail[step]
@@ -108,7 +109,7 @@ func (w *world) engine() *Engine {
 		}}
 }
 
-// run applies the work and gives the results; the plan begins first, as a command does it.
+// run applies the work and returns the results. The plan begins first, as a command does it.
 func (w *world) run(job Job) []Result {
 	w.t.Helper()
 	w.begin(&job)
@@ -144,7 +145,7 @@ func (w *world) wantLog(steps ...string) {
 	}
 }
 
-// outbox shows what waits, one a line: callback, then its state.
+// outbox returns what waits, one per line: the callback, then its state.
 func (w *world) outbox() string {
 	w.t.Helper()
 	var lines []string
@@ -262,7 +263,7 @@ func (w *world) move(what, from, to string) error {
 	return err
 }
 
-// errAfter is a move that was made, and something failed after it.
+// errAfter means that the move was made and something failed after it.
 var errAfter = errors.New("could not be made durable")
 
 func (w *world) Quota(_ context.Context, _ string, id planner.QuotaID) planner.QuotaState {
@@ -379,7 +380,7 @@ func (h *handle) step(what string, change func(*planner.Directory)) error {
 
 // Waldur.
 
-// whole is a URL of the outbox.
+// whole returns the whole URL of one in the outbox.
 func (w *world) whole(url string) string {
 	whole, err := planner.WholeURL("https://w/api/", url)
 	w.check(err)
@@ -426,7 +427,7 @@ func (w *world) Send(_ context.Context, c Call) Answer {
 	if len(queue) > 1 {
 		w.answers[string(c.Callback)] = queue[1:]
 	}
-	// A scripted answer leaves alone what the test says of the order.
+	// A scripted answer leaves the order in the state that the test has set.
 	said := before != "" && !w.moved[order] && len(queue) > 0 || w.orders[order] != before
 	if after, ok := effects[c.Callback]; ok && answer.Status/100 == 2 && !said {
 		w.orders[order], w.moved[order] = after, true
@@ -439,7 +440,7 @@ var effects = map[planner.Callback]planner.OrderState{planner.Approve: planner.O
 	planner.SetStateDone:  planner.OrderDone,
 	planner.SetStateErred: planner.OrderErred, planner.Reject: planner.OrderRejected}
 
-// fakeOrder is the order that [work] gives its action.
+// fakeOrder returns the order that [work] gives its action.
 func fakeOrder(url string, s planner.OrderState) planner.Order {
 	return planner.Order{ID: "0123456789abcdef", State: s, Resource: key(path.Base(url)).Item}
 }
@@ -450,7 +451,7 @@ func key(name string) planner.Key {
 	return planner.Key{Item: fmt.Sprintf("%032x", name), System: "capstor", DataType: "store"}
 }
 
-// work is an action on capstor/NAME with an order of that name and its callbacks.
+// work returns an action on capstor/NAME, with an order of that name and its callbacks.
 func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work {
 	at := "capstor/" + name
 	w := Work{Action: &planner.Action{Key: key(name), Address: "/" + at, Kind: kind,
@@ -467,8 +468,8 @@ func work(kind planner.ActionKind, name string, calls ...planner.Callback) Work 
 	return w
 }
 
-// creation is the work of making capstor/NAME for a group, with all four limits and all callbacks
-// of a create.
+// creation returns the work to make capstor/NAME for a group, with all four limits and all
+// callbacks of a create.
 func creation(name string) Work {
 	w := work(planner.Create, name, planner.Approve, planner.SetBackendID, planner.SetStateDone)
 	w.Action.Changes = []planner.Change{{Attribute: planner.Owner, After: planner.Number(0)},
@@ -484,7 +485,7 @@ func withQuota(w Work, hard planner.Bytes) Work {
 	return w
 }
 
-// statuses are how the results ended, by the last part of the address.
+// statuses returns the statuses of the results by the last part of the address.
 func statuses(results []Result) map[string]Status {
 	all := map[string]Status{}
 	for _, r := range results {

@@ -10,15 +10,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// guardedJob has a create with a quota, and a removal.
+// guardedJob returns a job with a create with a quota, and a removal.
 func guardedJob(t *testing.T) (*world, Job) {
 	w := newWorld(t)
 	return w, Job{Work: []Work{withQuota(creation("bio"), 1<<30), w.removal("old")}}
 }
 
-// TestTheGuardStopsEverything lets the guard say no from its nth question on, for each n: after
-// that nothing changes on the storage, no callback leaves, and the plan is one that goes on another
-// time.
+// TestTheGuardStopsEverything makes the guard refuse from its nth call on, for each n. After that
+// nothing changes on the storage, no callback is sent, and the plan continues another time.
 func TestTheGuardStopsEverything(t *testing.T) {
 	lost := errors.New("the lease is lost")
 	for n := 1; ; n++ {
@@ -44,8 +43,7 @@ func TestTheGuardStopsEverything(t *testing.T) {
 		}
 		for _, step := range w.log[at:] {
 			what, _, _ := strings.Cut(step, " ")
-			// A sync changes nothing: it makes durable what was made while the guard still said
-			// yes.
+			// A sync changes nothing: it makes durable what was made while the guard still allowed it.
 			if !slices.Contains([]string{"open", "ask", "quota", "discard", "close", "observe",
 				"empty", "sync"}, what) {
 				t.Errorf("question %d: after the guard said no: %s\nall: %s", n, step,
@@ -55,7 +53,7 @@ func TestTheGuardStopsEverything(t *testing.T) {
 		if slices.ContainsFunc(results, func(r Result) bool { return r.Status == Failed }) {
 			t.Errorf("question %d: what was stopped counts as failed: %+v", n, results)
 		}
-		// Once the guard says yes, a resume ends it all.
+		// Once the guard allows it, a resume finishes everything.
 		again, err := w.engine().Run(context.Background(), nil, Job{ID: job.ID, Begun: job.Begun,
 			Work: job.Work, Resumed: true})
 		if err != nil || len(again) != 2 {
@@ -64,7 +62,7 @@ func TestTheGuardStopsEverything(t *testing.T) {
 	}
 }
 
-// TestTheGuardIsAskedBeforeEachChange: between two changes there is always a question.
+// TestTheGuardIsAskedBeforeEachChange: the guard is called between every two changes.
 func TestTheGuardIsAskedBeforeEachChange(t *testing.T) {
 	w, job := guardedJob(t)
 	w.begin(&job)

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// holding has everything held from when a step was done.
+// holding holds everything from when a step was done.
 func holding(w *world, e *Engine, step string) {
 	e.Holds = func() ([]planner.Hold, error) {
 		w.mu.Lock()
@@ -22,7 +22,7 @@ func holding(w *world, e *Engine, step string) {
 	}
 }
 
-// A hold stops an apply before the next change and before the next callback, wherever it is.
+// A hold stops an apply before the next change and before the next callback, wherever the apply is.
 func TestHoldsStop(t *testing.T) {
 	tenant := creation("tenant")
 	tenant.Action.Target, tenant.Action.Callbacks = planner.TargetTenant, nil

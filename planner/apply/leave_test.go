@@ -11,8 +11,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// TestTheQuotaOfAnArchivedDirectory: after the move the quota that the plan saw is looked for in
-// both places, and dealt with where it is; somebody else's stays, and what is not known is said.
+// TestTheQuotaOfAnArchivedDirectory: after the move, the quota that the plan saw is looked for in
+// both places and handled where it is. Somebody else's quota stays, and the apply says what is not
+// known.
 func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	const was = "capstor/bio"
 	used := func(handle string) planner.QuotaState {
@@ -73,8 +74,8 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	}
 }
 
-// TestNoQuotaThatWasReplaced: limits are not set in another quota than the plan saw, and a
-// directory that is made is not opened.
+// TestNoQuotaThatWasReplaced: limits are not set in another quota than the plan saw, and a new
+// directory is then not opened.
 func TestNoQuotaThatWasReplaced(t *testing.T) {
 	w := newWorld(t)
 	x := withQuota(creation("bio"), 1<<40)
@@ -92,9 +93,9 @@ func TestNoQuotaThatWasReplaced(t *testing.T) {
 	}
 }
 
-// TestAQuotaThatIsStillBeingMade: a request for a quota is journaled before it is sent, where the
-// backend may work on afterwards; the run that goes on waits for that quota and asks for no second
-// one, unless none comes.
+// TestAQuotaThatIsStillBeingMade: if the backend may still be working after its answer, a request
+// for a quota is journaled before it is sent. The resumed run waits for that quota, and asks for a
+// second one only if none appears.
 func TestAQuotaThatIsStillBeingMade(t *testing.T) {
 	for _, comes := range []bool{true, false} {
 		w := newWorld(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// site is one resource of the proxy's on one system, planned once, and looked at again before the
-// plan runs.
+// site is one resource of the proxy on one system, which is planned once and looked at again before
+// the plan runs.
 type site struct {
 	settings planner.Settings
 	item     planner.Item
@@ -50,13 +50,13 @@ func newSite(status planner.Status) *site {
 	return s
 }
 
-// is makes the order one of a type and in a state.
+// is gives the order a type and a state.
 func (s *site) is(kind planner.OrderType, state planner.OrderState) {
 	s.orders[orderID] = planner.OrderAnswer{Order: planner.Order{ID: orderID,
 		Resource: s.item.Key.Item, Type: kind, State: state}}
 }
 
-// look plans with what there is now.
+// look makes a plan from what there is now.
 func (s *site) look(watch ...planner.Key) (*planner.Plan, *planner.Graph) {
 	w := planner.Input{Settings: &s.settings, Items: []planner.Item{s.item}, Orders: s.orders,
 		Recorded: s.recorded, Now: now}
@@ -72,15 +72,14 @@ func (s *site) look(watch ...planner.Key) (*planner.Plan, *planner.Graph) {
 	return planner.Compare(g, seen, planner.Context{Made: now}), g
 }
 
-// prepare holds a plan against what there is now.
+// prepare compares a plan with what there is now.
 func (s *site) prepare(p *planner.Plan, resumed bool) (Job, []planner.Stale) {
 	_, g := s.look(s.item.Key)
 	return Prepare(p, "sha256:plan", Now{Settings: &s.settings, Items: []planner.Item{s.item},
 		Graph: g, Recorded: s.recorded, Orders: s.orders, Resumed: resumed})
 }
 
-// Callback URLs are those of now, rewritten to waldur.url; what goes with them is said in Waldur's
-// words.
+// Callback URLs are the present ones, rewritten to waldur.url. Their bodies use Waldur's terms.
 func TestPrepareURLsAndBodies(t *testing.T) {
 	s := newSite(planner.StatusPending)
 	p, _ := s.look()
@@ -123,8 +122,8 @@ func TestPrepareURLsAndBodies(t *testing.T) {
 	}
 }
 
-// Before it begins, a plan is stale by anything that is no longer as it showed it; once it has
-// begun, what its own earlier run left is not.
+// Before it begins, a plan is stale if anything is no longer as it showed it. Once it has begun,
+// what its own earlier run left does not make it stale.
 func TestPrepareStale(t *testing.T) {
 	gone := func(s *site, state planner.OrderState) {
 		kind := s.orders[orderID].Order.Type

@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// What is stale is left out, and the rest is done.
+// Stale actions are left out, and the rest is done.
 func TestSkip(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{creation("bio"), creation("chem")}}
@@ -27,7 +27,8 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// Told to stop, it finishes what is running, notes it and reports it, and begins nothing more.
+// When it is told to stop, it finishes what is running, records and reports it, and begins nothing
+// more.
 func TestStop(t *testing.T) {
 	w := newWorld(t)
 	job := Job{}
@@ -74,7 +75,7 @@ func (b *broken) Update(f func(ledger.Tx) error) error {
 	return b.Store.Update(f)
 }
 
-// twoBatches is a plan that has begun, whose last directory is in a batch of its own.
+// twoBatches returns a begun plan whose last directory is in a batch of its own.
 func twoBatches(t *testing.T) (*world, *Engine, Job) {
 	t.Helper()
 	w := newWorld(t)
@@ -86,8 +87,8 @@ func twoBatches(t *testing.T) (*world, *Engine, Job) {
 	return w, w.engine(), job
 }
 
-// A state that cannot be written ends the run: nothing is told that is not noted, and nothing
-// further is begun.
+// A state that cannot be written ends the run: nothing is reported that is not recorded, and
+// nothing more is begun.
 func TestAStateThatCannotBeWritten(t *testing.T) {
 	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 0}
@@ -114,8 +115,8 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Once the changes are no longer ours alone to make, not one more is made: what was just made stays
-// closed, and the plan goes on another time.
+// Once the changes are no longer ours alone to make, no more are made. What was just made stays
+// closed, and the plan continues another time.
 func TestGuard(t *testing.T) {
 	w, e, job := twoBatches(t)
 	asked := 0
@@ -141,8 +142,8 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// An answer that cannot be noted leaves the callback in the outbox: it is asked for before it is
-// sent again.
+// If an answer cannot be recorded, its callback stays in the outbox. The order is asked for before
+// the callback is sent again.
 func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{creation("bio")}}
@@ -163,7 +164,7 @@ func TestAnAnswerThatCannotBeNoted(t *testing.T) {
 	}
 }
 
-// What the state cannot hold of one resource fails that resource, and nothing else in its batch.
+// If the state cannot hold something about one resource, only that resource of its batch fails.
 func TestARecordThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t)
 	bad := creation("bad")
@@ -180,8 +181,7 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// What was archived and failed, or was left out, is not called done when the state cannot be
-// written.
+// If the state cannot be written, an archive that failed or was left out is not reported as done.
 func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t)
 	job := Job{Work: []Work{w.removal("old"), creation("good"), creation("bad"), creation("held"),
@@ -204,7 +204,7 @@ func TestTheAccountOfAStateThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Once an answer could not be noted, nothing more is told and no further batch begins.
+// Once an answer could not be recorded, nothing more is reported and no further batch begins.
 func TestNothingIsBegunOnceAnAnswerCannotBeNoted(t *testing.T) {
 	w, e, job := twoBatches(t)
 	e.Journal = &broken{w.store, 2}
@@ -238,7 +238,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// Progress is told one call at a time, each resource with a beginning and an end.
+// Progress is reported one call at a time, and each resource has a beginning and an end.
 func TestEvents(t *testing.T) {
 	w := newWorld(t)
 	job := Job{}
@@ -249,7 +249,7 @@ func TestEvents(t *testing.T) {
 	e := w.engine()
 	e.Parallelism = 8
 	open, ends := map[string]bool{}, 0
-	e.Notify = func(ev Event) { // not locked: the race detector tells calls at the same time
+	e.Notify = func(ev Event) { // without a lock, so that the race detector finds simultaneous calls
 		switch name := ev.Action.Storage; {
 		case ev.Step == "begin":
 			open[name] = true

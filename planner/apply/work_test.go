@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// A create goes step by step, closed to all but root until the last; then the state knows, and only
-// then Waldur.
+// A create goes step by step, and until the last step only root can enter the directory. The result
+// is recorded first and reported to Waldur after that.
 func TestCreateInOrder(t *testing.T) {
 	w := newWorld(t)
 	bio := withQuota(creation("bio"), 1<<40)
@@ -36,8 +36,8 @@ func TestCreateInOrder(t *testing.T) {
 	}
 }
 
-// Whatever step fails, nothing after it is done and Waldur hears nothing; the directory is closed
-// to all but root, and recorded as unfinished.
+// If a step fails, nothing after it is done and nothing is reported. The directory is closed to all
+// but root, and recorded as unfinished.
 func TestAFailedStepEndsACreate(t *testing.T) {
 	for _, step := range []string{"make capstor/bio", "project 7 bio", "quota of 30500", "acl bio",
 		"own 0:30500 bio", "mode 2770 bio", "sync bio"} {
@@ -64,7 +64,7 @@ func TestAFailedStepEndsACreate(t *testing.T) {
 	}
 }
 
-// Setgid that does not stick leaves neither a new directory open, nor an old one wider than it was.
+// If setgid cannot be set, no new directory stays open and no old one gets wider than it was.
 func TestSetgidThatDoesNotStick(t *testing.T) {
 	w := newWorld(t)
 	w.noSetgid = true
@@ -107,7 +107,7 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 	}
 }
 
-// A directory that cannot be closed again is said to be open.
+// If a directory cannot be closed again, the error says that it is open.
 func TestANewDirectoryThatCannotBeClosed(t *testing.T) {
 	w := newWorld(t)
 	w.noSetgid = true
@@ -122,7 +122,7 @@ func TestANewDirectoryThatCannotBeClosed(t *testing.T) {
 	}
 }
 
-// A plan that knows an unfinished directory finishes it, if it is still the one, and empty.
+// A plan that knows an unfinished directory finishes it, if it is still the same one and empty.
 func TestAnUnfinishedDirectoryIsFinished(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -165,7 +165,7 @@ func TestACreateIsLookedAt(t *testing.T) {
 	e := w.engine()
 	e.Reached = func(point string) {
 		if point == "synced" {
-			w.dirs["capstor/bio"].Mode = 0o2777 // somebody works against it
+			w.dirs["capstor/bio"].Mode = 0o2777 // somebody undoes the change
 		}
 	}
 	job := Job{Work: []Work{bio}}
@@ -177,8 +177,8 @@ func TestACreateIsLookedAt(t *testing.T) {
 	}
 }
 
-// What stands where a directory is to be made is taken up only if it is as wanted, or our own
-// half-made one.
+// A directory that exists where one is to be made is accepted only if it is as wanted, or if we
+// left it unfinished.
 func TestWhatStandsThere(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -216,8 +216,8 @@ func TestWhatStandsThere(t *testing.T) {
 	}
 }
 
-// Directories above come first, topmost first. What exists stays; what a killed apply left half
-// made is finished.
+// Parent directories come first, topmost first. Existing ones stay as they are, and one that a
+// killed apply left unfinished is finished.
 func TestParents(t *testing.T) {
 	parent := func(name string, mode planner.Mode) Work {
 		p := work(planner.Create, name)
@@ -304,8 +304,8 @@ func TestParents(t *testing.T) {
 	})
 }
 
-// An update compares each attribute once more: as planned or as wanted is fine, anything else stops
-// it before any change.
+// An update compares each attribute once more. If one is neither as planned nor as wanted, the
+// update stops before any change.
 func TestUpdateComparesOnceMore(t *testing.T) {
 	update := func(inode uint64) Work {
 		u := withQuota(work(planner.Update, "bio"), 2<<40)
@@ -361,7 +361,7 @@ func TestUpdateComparesOnceMore(t *testing.T) {
 	}
 }
 
-// A quota is set in one call, only if it differs, and read back.
+// A quota is set in one call, only if it differs, and is read back.
 func TestQuotaIsReadBack(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -435,8 +435,8 @@ func TestOrdersWithoutStorage(t *testing.T) {
 	}
 }
 
-// A tree is tagged after its quota is set, tells how far it is, and what it left is written down.
-// One that fails is not done, and not recorded.
+// A tree is tagged after its quota is set. Tagging reports its progress, and the journal has what
+// it left out. If it fails, the resource is neither done nor recorded.
 func TestTagAfterTheQuota(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		w := newWorld(t)
@@ -466,8 +466,8 @@ func TestTagAfterTheQuota(t *testing.T) {
 	}
 }
 
-// A tree is tagged after all else, and left when the apply is told to stop: the plan continues with
-// it later.
+// Trees are tagged after all else. If the apply is told to stop, tagging stops, and the plan
+// continues it later.
 func TestTagStops(t *testing.T) {
 	w := newWorld(t)
 	w.endless = true
@@ -496,8 +496,8 @@ func TestTagStops(t *testing.T) {
 	wantStatuses(t, results, map[string]Status{"a": NotBegun, "b": Done})
 }
 
-// What an order's end left after a kill is recorded only if it is the directory that the plan is
-// about.
+// After a kill, the result of an order that has ended is recorded only if the directory is the one
+// that the plan is about.
 func TestFinishedRecordsItsOwnDirectory(t *testing.T) {
 	for _, other := range []bool{false, true} {
 		w := newWorld(t)

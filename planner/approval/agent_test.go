@@ -73,8 +73,8 @@ func TestAgents(t *testing.T) {
 	}
 }
 
-// tokenAgent is an agent that has one key, on a security token made of software. The stock agent
-// would ask a helper program that wants the real thing.
+// tokenAgent is an agent with one key, on a security token made of software. The stock agent would
+// need a helper program and a real token.
 type tokenAgent struct {
 	agent.Agent
 	token token
@@ -150,7 +150,7 @@ func TestSecurityTokensThroughAnAgent(t *testing.T) {
 	}
 }
 
-// An RSA key signs by SHA-512: what it signs by default, SHA-1, neither tool takes.
+// An RSA key signs with SHA-512. Its default is SHA-1, which neither tool accepts.
 func TestRSASignsBySHA512(t *testing.T) {
 	k := newKeygen(t)
 	k.key("key", "-t", "rsa", "-b", "2048")
@@ -174,7 +174,7 @@ func TestRSASignsBySHA512(t *testing.T) {
 	}
 }
 
-// liar answers with a signature of something else.
+// liar returns a signature of something else.
 type liar struct{ ssh.Signer }
 
 func (l liar) Sign(random io.Reader, _ []byte) (*ssh.Signature, error) {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// listing makes random allowed_signers files of what is in such files, and of what is nearly right.
+// listing makes random allowed_signers files, from valid parts and from parts that are nearly
+// valid.
 type listing struct{ *rand.Rand }
 
 func (l listing) one(of ...string) string { return of[l.IntN(len(of))] }
@@ -60,8 +61,8 @@ func (l listing) line(keys ...string) string {
 		" a comment", "\r")
 }
 
-// TestRandomSignersAsStockTool wants the stock tool's verdict on random lists, and every name that
-// is offered for a key to be one that the stock tool takes, and finds by itself.
+// TestRandomSignersAsStockTool expects the stock tool's verdict on random lists. Every name that is
+// offered for a key must be one that the stock tool accepts and finds by itself.
 func TestRandomSignersAsStockTool(t *testing.T) {
 	tries := 100
 	if os.Getenv("CSCS_TEST_LONG") != "" {

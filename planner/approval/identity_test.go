@@ -26,7 +26,7 @@ func signerOf(t *testing.T, key any, err error) ssh.Signer {
 	return s
 }
 
-// certified is a signer that shows a certificate of its key, a new one each time.
+// certified returns a signer that shows a certificate of its key, a new one each time.
 func certified(t *testing.T, s ssh.Signer, ca ssh.Signer, serial uint64) ssh.Signer {
 	t.Helper()
 	cert := &ssh.Certificate{Key: s.PublicKey(), CertType: ssh.UserCert, Serial: serial,
@@ -42,8 +42,8 @@ func certified(t *testing.T, s ssh.Signer, ca ssh.Signer, serial uint64) ssh.Sig
 	return with
 }
 
-// reformed are other encodings of one signature by one key: those that anybody can make of it, and
-// those that only the key's holder can.
+// reformed returns other encodings of one signature by one key: those that anybody can make, and
+// those that only the key's holder can make.
 func reformed(t *testing.T, a Approval, s, ca ssh.Signer) map[string]Approval {
 	t.Helper()
 	forms := map[string]Approval{"as it is": a, "signed again": signedBy(t, a.Message, s)}
@@ -88,8 +88,8 @@ func reformed(t *testing.T, a Approval, s, ca ssh.Signer) map[string]Approval {
 	return forms
 }
 
-// TestAnApprovalIsTheSameInEveryEncoding: of all kinds of keys, all forms of one approval that are
-// taken are one approval, and another message or another key is another.
+// TestAnApprovalIsTheSameInEveryEncoding: for all kinds of keys, all accepted forms of one approval
+// are the same approval. Another message or another key makes another approval.
 func TestAnApprovalIsTheSameInEveryEncoding(t *testing.T) {
 	ca := person(t, "authority")
 	_, edKey, edErr := ed25519.GenerateKey(rand.Reader)

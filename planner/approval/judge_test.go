@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// person is a signer whose key follows from a word, so that tests are the same each time.
+// person returns a signer whose key follows from a word, so that tests are the same each time.
 func person(t testing.TB, word string) ssh.Signer {
 	t.Helper()
 	seed := sha256.Sum256([]byte(word))
@@ -121,7 +121,8 @@ func TestReasonsNameTheNextCommand(t *testing.T) {
 	}
 }
 
-// An approval that served an apply does not serve another; one that has begun continues with it.
+// An approval that was used for one apply does not count for another. A plan that has begun
+// continues with it.
 func TestUsedApprovals(t *testing.T) {
 	r := rules(t, 1, "anna "+public(t, "1"))
 	old, fresh := by(t, "anna", "1", 0), by(t, "anna", "1", time.Minute)
@@ -341,8 +342,8 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// TestTooManyApprovals: a file with more approvals than are looked at is refused as others that are
-// not in order.
+// TestTooManyApprovals: a file with more approvals than are checked is refused, like other invalid
+// files.
 func TestTooManyApprovals(t *testing.T) {
 	in := Input{Plan: testPlan, Context: testContext, Rules: rules(t, 1), Now: testTime,
 		Blocks: make([][]byte, MaxBlocks+1)}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestKeptApprovalsCount judges approvals that earlier builds have made, of every kind: they must
+// TestKeptApprovalsCount judges approvals of every kind that earlier builds have made. They must
 // count for ever.
 func TestKeptApprovalsCount(t *testing.T) {
 	files, err := filepath.Glob("testdata/kept/*.approval")

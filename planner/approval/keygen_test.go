@@ -102,7 +102,7 @@ func (k keygen) verify(a Approval, allowed string) (string, error) {
 		"sig", "-Overify-time="+at)
 }
 
-// stockSign signs a message as a person would who does not trust cscs-sync with their key.
+// stockSign signs a message like a person who does not trust cscs-sync with their key.
 func (k keygen) stockSign(m Message, key string, args ...string) Approval {
 	k.t.Helper()
 	text, err := m.Text()
@@ -188,8 +188,8 @@ func TestBothWaysWithStockTool(t *testing.T) {
 	}
 }
 
-// TestCheckingByHand does what docs/reference/approvals.md shows with base64 and jq: everything
-// that the stock tool needs is in a block, as it needs it.
+// TestCheckingByHand does what docs/reference/approvals.md shows with base64 and jq: a block has
+// everything that the stock tool needs, in the form that it needs.
 func TestCheckingByHand(t *testing.T) {
 	k := newKeygen(t)
 	allowed := "anna@example.com " + k.key("key", "-t", "ed25519")
@@ -215,7 +215,7 @@ func TestCheckingByHand(t *testing.T) {
 	}
 }
 
-// FuzzSSHSIG wants no signature in two forms, and none that only happens to parse.
+// FuzzSSHSIG checks that no signature has two forms, and that nothing else parses by chance.
 func FuzzSSHSIG(f *testing.F) {
 	for _, word := range []string{"1", "2"} {
 		f.Add(signedBy(f, testMessage(), person(f, word)).Proof)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestAllowedSignersAsStockTool gives the same lines to both, and wants the same verdict. KEY
-// stands for the key that signed, OTHER for another one. The message's time is 2026-11-22 21:40:03
-// UTC, its name anna@example.com.
+// TestAllowedSignersAsStockTool gives the same lines to both tools, and expects the same verdict.
+// KEY is the key that signed, and OTHER is another one. The message's time is 2026-11-22 21:40:03
+// UTC, and its name is anna@example.com.
 func TestAllowedSignersAsStockTool(t *testing.T) {
 	k := newKeygen(t)
 	key, other := k.key("key", "-t", "ed25519"), k.key("other", "-t", "ecdsa")
@@ -131,8 +131,8 @@ func TestAllowedSignersAsStockTool(t *testing.T) {
 	}
 }
 
-// In summer, local times are read so that they allow less, whichever way a version of ssh-keygen
-// reads them.
+// In summer, local times are read so that they allow less, however a version of ssh-keygen reads
+// them.
 func TestLocalTimesInSummer(t *testing.T) {
 	zurich, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {
@@ -264,7 +264,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// A certificate that somebody signed with a key of their own, putting the authority's beside it.
+// A certificate that somebody signed with their own key, with the authority's key put beside it.
 func TestForgedCertificate(t *testing.T) {
 	k := newKeygen(t)
 	ca := k.key("ca", "-t", "ed25519")
@@ -386,8 +386,8 @@ func matchSlowly(s, p string) bool {
 	return s != "" && (p[0] == '?' || p[0] == s[0]) && matchSlowly(s[1:], p[1:])
 }
 
-// The stock tool takes the 31st of February for the 3rd of March; a list that says so is not
-// understood, it is mistaken.
+// The stock tool reads the 31st of February as the 3rd of March. A list that says so is a mistake,
+// and is refused.
 func TestDatesThatDoNotExist(t *testing.T) {
 	k := newKeygen(t)
 	key := k.key("key", "-t", "ed25519")

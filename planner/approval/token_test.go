@@ -102,8 +102,8 @@ func TestSecurityTokens(t *testing.T) {
 	}
 }
 
-// The stock tool does not ask whether a token was touched; the plan of a tool that runs as root
-// should be.
+// The stock tool does not check whether a token was touched. For a tool that runs plans as root, it
+// must have been.
 func TestUntouchedTokenRefusesTheFile(t *testing.T) {
 	k, s := newKeygen(t), tokenED25519(t, 0)
 	sig, err := s.Sign(nil, signedData(hashSHA512, mustText(t, testMessage())))

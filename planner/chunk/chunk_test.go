@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTextsStayAsTheyWere: later texts, and changes of the bytes that they were made from, change
-// none of those before.
+// TestTextsStayAsTheyWere: neither later texts nor changes of the bytes that they were made from
+// change earlier texts.
 func TestTextsStayAsTheyWere(t *testing.T) {
 	var texts Texts
 	var kept, want []string
@@ -30,7 +30,7 @@ func TestTextsStayAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestItemsAreApart: each is zero when it is made, and nobody else's.
+// TestItemsAreApart: each item is zero when it is made, and shares no memory with others.
 func TestItemsAreApart(t *testing.T) {
 	var items Items[int]
 	all := map[*int]int{}

@@ -123,7 +123,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// The template becomes valid by nothing but its two tokens, wherever it is written.
+// The template becomes valid with only its two tokens, wherever it is written.
 func TestTemplate(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, data string, mode os.FileMode) {
@@ -230,8 +230,8 @@ func TestProtection(t *testing.T) {
 	}
 }
 
-// What is checked is what a link leads to, and a fifo or a folder in a secret's place neither hangs
-// nor passes.
+// The target of a link is checked. A fifo or a folder in place of a secret neither hangs nor
+// passes.
 func TestProtectionOfOddFiles(t *testing.T) {
 	dir := t.TempDir()
 	src := base + "waldur {\n url = \"https://w.example.com/\"\n token = file(\"waldur.token\")\n}\n"
@@ -294,7 +294,7 @@ func TestLoadWithoutConfiguration(t *testing.T) {
 	}
 }
 
-// The fingerprint changes with what makes a plan another one, and with nothing else.
+// The fingerprint changes with everything that makes a plan another one, and with nothing else.
 func TestFingerprint(t *testing.T) {
 	const other = "system \"vast\" {\n directory = \"vast\"\n filesystem = \"nfs\"\n}\n"
 	const waldur = "waldur {\n url = \"https://w.example.com/api\"\n token = env(\"TOKEN\")\n}\n"
@@ -336,7 +336,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// differing are the names of the parts that are not in both lists.
+// differing returns the names of the parts that are not in both lists.
 func differing(a, b []planner.ConfigurationPart) []string {
 	var names []string
 	for _, part := range slices.Concat(a, b) {
@@ -347,7 +347,7 @@ func differing(a, b []planner.ConfigurationPart) []string {
 	return names
 }
 
-// Only where everything is there to try things out does somebody else take root's place.
+// Somebody else takes root's place only if everything is there to try things out.
 func TestRootOwner(t *testing.T) {
 	w := newWorld()
 	w.uid = 1000

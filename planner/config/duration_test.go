@@ -7,7 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// TestParseTime: people say a moment as a day, as a time, or as a distance from now.
+// TestParseTime: a moment may be a day, a time, or a distance from now.
 func TestParseTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)

@@ -17,8 +17,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// world is a small file system and environment in memory: paths of /etc must not be needed on the
-// machine of a test.
+// world is a small file system and environment in memory, so that the tests need no paths of /etc
+// on the test machine.
 type world struct {
 	untrusted map[string]error
 	files     map[string]file
@@ -33,7 +33,7 @@ type file struct {
 	owner uint32
 }
 
-// marker is in every secret of the tests; it must never come out.
+// marker is in every secret of the tests, and must never be shown.
 const marker = "S3CRETmarker"
 
 func newWorld() *world {
@@ -116,7 +116,7 @@ func mustLoad(t testing.TB, src string) *config.Config {
 	return c
 }
 
-// rendered is the plain text of diagnostics at 80 columns.
+// rendered returns the plain text of diagnostics at 80 columns.
 func rendered(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -126,8 +126,8 @@ func rendered(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	return b.String()
 }
 
-// everyForm is all ways in which diagnostics come out, with and without colour, narrow and wide,
-// and as HCL's own writer shows them.
+// everyForm returns diagnostics in all forms: with and without colour, narrow and wide, and as
+// HCL's own writer shows them.
 func everyForm(t testing.TB, c *config.Config, diags hcl.Diagnostics) string {
 	t.Helper()
 	var b bytes.Buffer

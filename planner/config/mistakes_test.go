@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "write what is shown into the golden files")
 
-// Typical mistakes, as they are shown at 80 columns: the files of a folder, then the text that is
-// wanted, and once with colour.
+// The typical mistakes, as they are shown at 80 columns: the files of a folder, then the wanted
+// text, and once with colour.
 func TestMistakes(t *testing.T) {
 	archives, err := filepath.Glob("testdata/mistakes/*.txtar")
 	if err != nil || len(archives) < 10 {

@@ -22,8 +22,8 @@ func TestLinuxQuota(t *testing.T) {
 	}
 }
 
-// What a management API lets us in with is read, and stands beside the settings: no plan and no
-// fingerprint knows it.
+// The credentials for a management API are read and kept apart from the settings, so that neither
+// plans nor the fingerprint have them.
 func TestVASTQuota(t *testing.T) {
 	one := mustLoad(t, base+onVAST(vastQuota(vastToken+"on_remove = \"remove\"\n", "/s")))
 	want := planner.QuotaSettings{Kind: "vast", By: planner.ByDirectory,

@@ -20,8 +20,8 @@ var write = flag.Bool("write", false, "write docs/reference/configuration.md")
 const referencePage = "../../docs/reference/configuration.md"
 
 // TestReferenceIsTheDecoder makes docs/reference/configuration.md from the decoder's source: names,
-// forms and defaults. Only what an attribute means is written here. An attribute without a meaning
-// fails, and so does a meaning without an attribute.
+// forms and defaults. Only the meanings of attributes are written here. It fails for an attribute
+// without a meaning, and for a meaning without an attribute.
 func TestReferenceIsTheDecoder(t *testing.T) {
 	page := referencePageOf(t)
 	if *write {
@@ -93,7 +93,7 @@ func referenceRow(t *testing.T, functions sources, s referenceSection, name stri
 	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", bare, form, fallback, meaning)
 }
 
-// sources are the functions of this package by name.
+// sources returns the functions of this package by name.
 type sources map[string]*ast.FuncDecl
 
 func parsedFunctions(t *testing.T) sources {
@@ -120,7 +120,7 @@ func parsedFunctions(t *testing.T) sources {
 	return all
 }
 
-// attributes are the lists of names that a function opens blocks with, in order.
+// attributes returns the lists of names with which a function opens blocks, in order.
 func (s sources) attributes(function string) (lists [][]string) {
 	if function == "open" || s[function] == nil {
 		return nil
@@ -136,7 +136,7 @@ func (s sources) attributes(function string) (lists [][]string) {
 	return lists
 }
 
-// value is the form of an attribute and its default, as the functions read it.
+// value returns the form of an attribute and its default, as the functions read it.
 func (s sources) value(functions []string, name string) (form, fallback string) {
 	for _, f := range functions {
 		for _, call := range calls(s[f]) {
@@ -199,7 +199,7 @@ func words(args []ast.Expr) (all []string) {
 	return all
 }
 
-// constant shows a default as a configuration would say it.
+// constant shows a default as a configuration would write it.
 func constant(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

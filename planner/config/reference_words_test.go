@@ -1,7 +1,7 @@
 package config
 
-// referenceSection is a block of the configuration: the function that reads it, which of the blocks
-// that this function opens it is, and the functions that read its attributes.
+// referenceSection is a block of the configuration: the function that reads it, its number among
+// the blocks that this function opens, and the functions that read its attributes.
 type referenceSection struct {
 	title, about string
 	functions    []string

@@ -12,7 +12,7 @@ const (
 	waldurBody = " token = env(\"TOKEN\")\n}\n"
 )
 
-// A system on VAST, with what its quota block says beside url and path_prefix.
+// vast returns a system on VAST, with more attributes for its quota block.
 const vastToken = "token = env(\"TOKEN\")\n"
 
 func vastQuota(with, prefix string) string {
@@ -210,7 +210,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// Plain http is fine where nobody listens in.
+// Plain http is allowed if nobody can listen in.
 func TestLoopbackMayBePlain(t *testing.T) {
 	for _, host := range []string{"localhost", "127.0.0.1:8000", "127.9.9.9", "[::1]:80",
 		"LOCALHOST"} {
@@ -228,7 +228,7 @@ func TestLoopbackMayBePlain(t *testing.T) {
 	}
 }
 
-// Secrets may be parts of URLs; then nothing of the URL is shown, even if it is wrong.
+// Secrets may be parts of URLs. Then no part of the URL is shown, even if it is wrong.
 func TestURLsFromSources(t *testing.T) {
 	c := mustLoad(t, base+"waldur {\n url = \"https://${env(\"WALDUR_HOST\")}/api/\"\n"+waldurBody)
 	if c.Settings.Waldur.URL != "https://waldur.example.com/api/" {
@@ -258,7 +258,7 @@ func TestURLsFromSources(t *testing.T) {
 	}
 }
 
-// A secret written into the configuration, in all the ways that people write one.
+// These are all the ways in which people write a secret into the configuration.
 func TestLiteralSecretsAreNotShown(t *testing.T) {
 	for _, statement := range []string{
 		`token = "%"`, `token = %`, `token = "%`, `token: "%"`, `token "%"`, `token "%" {}`,
@@ -307,7 +307,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// Whatever stands around a literal token, it is not shown.
+// A literal token is not shown, whatever surrounds it.
 func FuzzLiteralSecret(f *testing.F) {
 	f.Add("proxy {", "}")
 	f.Add("x = \"", "\"")

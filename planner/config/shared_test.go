@@ -75,8 +75,7 @@ func TestSharedState(t *testing.T) {
 	}
 }
 
-// TestTheStatesURLIsReadByItself: commands without a token read it, and nothing else that is
-// secret.
+// TestTheStatesURLIsReadByItself: commands without a token read it, and no other secret.
 func TestTheStatesURLIsReadByItself(t *testing.T) {
 	w := newWorld()
 	w.files["/etc/cscs-sync/state.url"] = file{data: "postgres://db1/waldur", mode: 0o600}
@@ -94,8 +93,8 @@ func TestTheStatesURLIsReadByItself(t *testing.T) {
 	}
 }
 
-// TestTheGroupsFingerprint: nodes of one group must have in common what decides what is done, and
-// not what is one node's.
+// TestTheGroupsFingerprint: nodes of one group must have in common what decides what is done, but
+// not what belongs to one node.
 func TestTheGroupsFingerprint(t *testing.T) {
 	group := func(src string) string {
 		t.Helper()

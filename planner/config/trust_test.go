@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// What others could replace is refused when the configuration is read: the configuration itself,
-// secrets, state, signers, and each program that root would run.
+// If others could replace a file, it is refused when the configuration is read: the configuration
+// itself, secrets, state, signers, and each program that root would run.
 func TestOthersMayReplaceNothing(t *testing.T) {
 	const src = `
 proxy {
@@ -56,8 +56,7 @@ state { path = "/var/lib/cscs-sync" }
 	}
 }
 
-// TestTrustedProgram: a script is as trustworthy as what runs it, however many scripts stand
-// between.
+// TestTrustedProgram: a script is as trustworthy as its interpreter, through any number of scripts.
 func TestTrustedProgram(t *testing.T) {
 	uid, dir := uint32(os.Geteuid()), t.TempDir()
 	put := func(name, text string, mode os.FileMode) string {

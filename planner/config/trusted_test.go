@@ -54,7 +54,7 @@ func TestWritableByOthers(t *testing.T) {
 	}
 }
 
-// A node goes by its host's name unless the shared state names it.
+// The name of a node is its host name, unless the shared state names it.
 func TestNode(t *testing.T) {
 	for _, c := range []struct {
 		shared *config.SharedState

@@ -56,8 +56,8 @@ func TestFingerprintCoversVariables(t *testing.T) {
 	}
 }
 
-// TestVariablesAreNoSecrets: a secret of the configuration that comes by way of a variable is
-// refused, and not shown.
+// TestVariablesAreNoSecrets: a secret of the configuration that gets into a variable is refused,
+// and not shown.
 func TestVariablesAreNoSecrets(t *testing.T) {
 	for _, src := range []string{
 		"variable \"v\" {}\nproxy {\n url = \"https://p.example.com/\"\n token = " +
@@ -77,7 +77,7 @@ func TestVariablesAreNoSecrets(t *testing.T) {
 	}
 }
 
-// TestVariableFile: a file gives values; what it says wrongly is shown with its line.
+// TestVariableFile: a file gives values, and its mistakes are shown with their lines.
 func TestVariableFile(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"good":     {"root = \"/mnt/other\"\n", ""},
@@ -101,7 +101,8 @@ func TestVariableFile(t *testing.T) {
 	}
 }
 
-// TestNeverWorks: what no plan will ever do is found offline; what may work is not.
+// TestNeverWorks: validate finds what no plan will ever do, without the proxy. It does not warn
+// about what may work.
 func TestNeverWorks(t *testing.T) {
 	for src, want := range map[string]string{
 		"match { path = \"/capstro/**\" }\n mode = \"2770\"":                         "No system has mount paths below /capstro",
@@ -121,8 +122,8 @@ func TestNeverWorks(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryFunction keeps docs/reference/expressions.md in step with the functions, both
-// ways.
+// TestDocsNameEveryFunction checks that docs/reference/expressions.md names exactly the functions
+// that exist.
 func TestDocsNameEveryFunction(t *testing.T) {
 	text, err := os.ReadFile("../../docs/reference/expressions.md")
 	if err != nil {

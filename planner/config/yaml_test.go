@@ -67,7 +67,8 @@ func TestFromYAML(t *testing.T) {
 	}
 }
 
-// The agent never read system_mappings: with data in the folder that it used, nothing is chosen.
+// The agent never read system_mappings. If there is data in the folder that it used, init chooses
+// no folder.
 func TestFromYAMLDoesNotChoose(t *testing.T) {
 	conv, err := config.FromYAML([]byte(agentYAML), standing{"/mnt/lustre/vast"})
 	if err != nil {
@@ -122,8 +123,8 @@ func TestFromYAMLRefuses(t *testing.T) {
 	}
 }
 
-// Absolute directories lie below storage_root, wherever in the file that stands: never
-// /mnt/mnt/capstor.
+// Absolute directories are below storage_root, wherever storage_root is in the file. The result is
+// never /mnt/mnt/capstor.
 func TestFromYAMLAbsoluteMappings(t *testing.T) {
 	for _, tc := range []struct{ root, folder, want string }{
 		{"/mnt", "/mnt/capstor", "capstor"}, {"/mnt/", "/mnt/capstor/", "capstor"},

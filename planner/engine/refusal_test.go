@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 )
 
-// TestRefusedAs: each error that means that nothing was done has its code, however it is wrapped;
-// others have none.
+// TestRefusedAs: each error that means that nothing was done has its code, however it is wrapped.
+// Other errors have none.
 func TestRefusedAs(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -40,8 +40,8 @@ func TestRefusedAs(t *testing.T) {
 	}
 }
 
-// TestResultOf: a run is interrupted if anything is left for the next one, else partial if anything
-// did not go well.
+// TestResultOf: a run is interrupted if anything is left for the next one, and otherwise partial if
+// anything failed.
 func TestResultOf(t *testing.T) {
 	of := func(statuses ...apply.Status) (results []apply.Result) {
 		for _, s := range statuses {

@@ -9,8 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
-// TestSelectionText: a selection is read with its files, and all that is wrong with it is said at
-// once.
+// TestSelectionText: a selection is read with its files, and all its mistakes are reported at once.
 func TestSelectionText(t *testing.T) {
 	t.Parallel()
 	read := func(path string) ([]byte, error) {

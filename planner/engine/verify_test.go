@@ -35,7 +35,7 @@ func planFile(t *testing.T, p *planner.Plan) (*planfile.File, []byte) {
 	return f, data
 }
 
-// signer is a person with a key, and the rules of a site that knows only that key.
+// signer returns a person with a key, and the rules of a site that knows only that key.
 func signer(t *testing.T, name string) (ssh.Signer, approval.Rules) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -69,7 +69,7 @@ func approve(t *testing.T, p *planner.Plan, name string, key ssh.Signer) []byte 
 	return block
 }
 
-// state has a plan that stands in some way.
+// state is a state in which a plan has begun, ended or neither.
 type state struct {
 	ledger.Store
 	ledger.Tx
@@ -94,7 +94,7 @@ func (s *state) ApprovalUsed(string, ledger.Approval) (used bool, at time.Time, 
 
 func (s *state) HoldsInForce(time.Time) ([]planner.Hold, error) { return nil, s.broken }
 
-// marks are the checks of a verification: "intact+ approved-".
+// marks returns the checks of a verification: "intact+ approved-".
 func marks(v *engine.Verification) string {
 	var all []string
 	for _, c := range v.Checks {
@@ -107,8 +107,8 @@ func marks(v *engine.Verification) string {
 	return strings.Join(all, " ")
 }
 
-// TestVerify: a file is intact, current, unused and approved, or the verification says what it is
-// not.
+// TestVerify: a file is intact, current, unused and approved, or the verification says which of
+// these it is not.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	plan := plantest.Mixed()
@@ -162,7 +162,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyDamaged: a file that is no plan is not verified, and says why.
+// TestVerifyDamaged: a file that is not a plan is not verified, and the verification says why.
 func TestVerifyDamaged(t *testing.T) {
 	t.Parallel()
 	v := engine.Damaged(errors.New("cut off"))
@@ -171,7 +171,7 @@ func TestVerifyDamaged(t *testing.T) {
 	}
 }
 
-// TestWillCount: nobody is left with an approval that does not count.
+// TestWillCount: an approval that would not count is refused, so that nobody leaves with one.
 func TestWillCount(t *testing.T) {
 	t.Parallel()
 	plan := plantest.Mixed()
@@ -234,7 +234,7 @@ func TestAddApproval(t *testing.T) {
 	}
 }
 
-// TestDeclaration: people read how much they sign, and how dangerous it is, before they do.
+// TestDeclaration: people read how much they sign, and how dangerous it is, before they sign.
 func TestDeclaration(t *testing.T) {
 	t.Parallel()
 	plan := plantest.Mixed()

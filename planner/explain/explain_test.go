@@ -15,13 +15,13 @@ import (
 
 var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 
-// key is the key of a resource on capstor.
+// key returns the key of a resource on capstor.
 func key(name string) planner.Key {
 	return planner.Key{Item: strings.Repeat("0", 32-len(name)) + name, System: "capstor",
 		DataType: "store"}
 }
 
-// bio is a listed resource with a group.
+// bio returns a listed resource with a group.
 func bio(change ...func(*planner.Item)) planner.Item {
 	it := planner.Item{Key: key("b10"), Status: planner.StatusActive, GID: 30500, HasGID: true,
 		MountPath: "/capstor/store/eth/bio", Permission: "2770", Name: "bio",
@@ -38,7 +38,7 @@ type site struct {
 	dir   planner.Directory
 	quota planner.QuotaState
 	tx
-	// asked counts the orders that Waldur was asked about.
+	// asked counts the orders about which Waldur was asked.
 	asked int
 }
 
@@ -87,7 +87,7 @@ func (s *site) Ask(_ context.Context, qs []planner.Question,
 	return answers
 }
 
-// storage shows the site's directory and quota, whatever is asked for.
+// storage shows the site's directory and quota for every question.
 type storage struct {
 	engine.Storage
 	*site
@@ -122,7 +122,7 @@ func (o observer) Quotas(_ context.Context, of []planner.QuotaTarget) []planner.
 
 func (observer) Find(context.Context, []planner.Lost) map[planner.Place]string { return nil }
 
-// input plans for everything that the site lists.
+// input makes a plan for everything that the site lists.
 func (s *site) input(t *testing.T) *explain.Input {
 	t.Helper()
 	settings := &planner.Settings{Tera: 1 << 40, MinGID: 1000, MaxMode: 0o2775,
@@ -145,7 +145,7 @@ func (s *site) input(t *testing.T) *explain.Input {
 		Ledger:  s, Waldur: s, Storage: e.Storage, Now: now, Width: 200}
 }
 
-// says checks an answer; a word with a ! in front must not stand there.
+// says checks an answer. A word with a ! in front must not be in it.
 func says(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
@@ -174,8 +174,8 @@ func known(limit planner.Bytes) planner.QuotaState {
 	return q
 }
 
-// TestListed: a resource is found by its address, its group, and its item, and its answer says what
-// is wanted, there, limited and next.
+// TestListed: a resource is found by its address, its group and its item. The answer says what is
+// wanted, what exists, which limits apply, and what is next.
 func TestListed(t *testing.T) {
 	t.Parallel()
 	s := &site{items: []planner.Item{bio()}, quota: known(1 << 40)}
@@ -225,8 +225,7 @@ func TestLoop(t *testing.T) {
 	says(t, listed(t, in, "30500"), "the loop has begun a plan for it", "/state/begun/1.plan")
 }
 
-// TestOrderIsAskedAbout: Waldur is asked about the order of the resource that is meant, and no
-// other.
+// TestOrderIsAskedAbout: Waldur is asked about the order of the resource in question, and no other.
 func TestOrderIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	order := strings.Repeat("a", 32)
@@ -248,7 +247,8 @@ func TestOrderIsAskedAbout(t *testing.T) {
 	}
 }
 
-// TestRecorded: without a listing, the answer is what the state knows; without that, there is none.
+// TestRecorded: without a listing, the answer is what the state knows. If the state knows nothing,
+// there is none.
 func TestRecorded(t *testing.T) {
 	t.Parallel()
 	s := &site{}
@@ -275,8 +275,8 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// TestUnclaimed: files that an earlier group left behind are shown, and an id without any is not
-// spoken of.
+// TestUnclaimed: files that an earlier group left behind are shown. An id without any is not
+// mentioned.
 func TestUnclaimed(t *testing.T) {
 	t.Parallel()
 	s := &site{items: []planner.Item{bio()}, quota: known(0)}
@@ -298,8 +298,8 @@ func (s *site) byDirectory(t *testing.T) *explain.Input {
 	return in
 }
 
-// TestUnlisted: a path that nobody claims is answered with what stands there, as an address or as a
-// full path. A path with nothing on it, or outside of every system, is a typing error.
+// TestUnlisted: for a path that nobody claims, the answer says what is there, for an address and
+// for a full path. A path with nothing on it, or outside every system, is a typing error.
 func TestUnlisted(t *testing.T) {
 	t.Parallel()
 	s := &site{items: []planner.Item{bio()}, quota: known(5 << 40)}
@@ -324,7 +324,8 @@ func TestUnlisted(t *testing.T) {
 	}
 }
 
-// TestQuotaLeftByAnArchivedDirectory: the quota of an archived directory is shown while it stands.
+// TestQuotaLeftByAnArchivedDirectory: the quota of an archived directory is shown as long as it
+// exists.
 func TestQuotaLeftByAnArchivedDirectory(t *testing.T) {
 	t.Parallel()
 	s := &site{items: []planner.Item{bio()}, quota: known(5 << 40)}
@@ -346,7 +347,8 @@ func TestQuotaLeftByAnArchivedDirectory(t *testing.T) {
 	says(t, text, "archived", "!no quota limits it")
 }
 
-// TestNearest: a typing error is answered with the address that is meant, not with the first ones.
+// TestNearest: for a typing error, the answer names the nearest address, and not just the first
+// ones.
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	var views []planner.View
@@ -367,8 +369,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestUpstream: overrides see what the proxy says, also of an order, and a typing error is answered
-// with the address that is meant.
+// TestUpstream: overrides see what the proxy says, and what an order asks for. For a typing error,
+// the answer names the nearest address.
 func TestUpstream(t *testing.T) {
 	t.Parallel()
 	s := &site{items: []planner.Item{bio()}}

@@ -7,7 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
-// TestConsole: a line is an expression of the site, and what is wrong with one is said where it is.
+// TestConsole: a line is an expression of the site, and a mistake is shown where it is.
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	s, diags := compile(t, site, given("free", "17"))

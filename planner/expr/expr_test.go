@@ -200,8 +200,8 @@ func laughs() string {
 	return b.String() + "}\n"
 }
 
-// TestUsed: a value names the variables that it depends on, also through locals, and of a whole
-// object all of them.
+// TestUsed: a value names the variables that it depends on, also through locals. If it uses a whole
+// object, it depends on all of them.
 func TestUsed(t *testing.T) {
 	s, diags := compile(t, site, given("free", "x"))
 	if diags.HasErrors() {
@@ -236,8 +236,8 @@ func TestNothingDeclared(t *testing.T) {
 	}
 }
 
-// FuzzInput gives any text to variables of several types: it is a value that shows itself again as
-// the same value, or an error.
+// FuzzInput gives any text to variables of several types. The text is an error, or a value that is
+// written again as the same value.
 func FuzzInput(f *testing.F) {
 	for _, s := range []string{"1", `"x"`, "{ a = 1 }", "[1, null]", "1e99", "-0", "true", "${a}",
 		"\xff", `"\u0000"`, "<<E\nx\nE\n"} {

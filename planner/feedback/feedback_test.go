@@ -25,7 +25,7 @@ func TestAmount(t *testing.T) {
 	}
 }
 
-// TestUsages: only what one resource alone uses is told, and only where Waldur takes it.
+// TestUsages: only usage of one resource alone is reported, and only if Waldur takes it.
 func TestUsages(t *testing.T) {
 	state := func(known bool) *planner.QuotaState {
 		return &planner.QuotaState{Space: planner.Usage[planner.Bytes]{N: 1 << 40, Known: known}}
@@ -57,8 +57,8 @@ func TestUsages(t *testing.T) {
 	}
 }
 
-// TestMemory: what was told is not told again, until it changes, the month does, or it is not known
-// whether it was taken.
+// TestMemory: a note is not sent again until it changes, the month changes, or it is not known
+// whether Waldur took it.
 func TestMemory(t *testing.T) {
 	m := Memory{}
 	n := Note{Usage, id, "/x", "1.00", "2026-11"}
@@ -96,7 +96,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestMessageIsTakenBack: an empty message is told only where one was, or may have been.
+// TestMessageIsTakenBack: an empty message is sent only if there was a message before, or may have
+// been.
 func TestMessageIsTakenBack(t *testing.T) {
 	m := Memory{}
 	none, held := Note{Message, id, "/x", "", ""}, Note{Message, id, "/x", HeldMessage, ""}
@@ -121,7 +122,7 @@ func TestMessageIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestMessagesSayNothingOfTheSite: whatever the reason, one of a few sentences is said.
+// TestMessagesSayNothingOfTheSite: whatever the reason is, the message is one of a few sentences.
 func TestMessagesSayNothingOfTheSite(t *testing.T) {
 	said := map[string]bool{}
 	for _, info := range reason.All() {

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-// TestHostileNames: what others have named stays text: in a label, and on its line.
+// TestHostileNames: names from outside stay text, in a label and on one line.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	const name = "a\"];\nevil [label=\"x\\\" <script>&"
@@ -44,8 +44,8 @@ func TestColoursAreLegible(t *testing.T) {
 	}
 }
 
-// TestListed: a resource hangs below its customer, also one that is not listed, and holds its
-// quota; what is blocked says why, and what is removed is not drawn.
+// TestListed: a resource is below its customer, even if that is not listed, and has its quota. A
+// blocked resource says why, and a removed one is not drawn.
 func TestListed(t *testing.T) {
 	t.Parallel()
 	of := &planner.QuotaID{By: planner.ByGroup, ID: 7}

@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// TestShowsChanges: an entry says what was to be changed, from what to what, also to a spreadsheet.
+// TestShowsChanges: an entry says what was to be changed, from what and to what, and a spreadsheet
+// gets that too.
 func TestShowsChanges(t *testing.T) {
 	t.Parallel()
 	raise := planner.Change{Attribute: planner.SpaceHard, Before: planner.Number(10 << 40),
@@ -45,8 +46,7 @@ func TestShowsChanges(t *testing.T) {
 	}
 }
 
-// TestManyChanges: people are not shown thousands of resources, and are told how many more there
-// are.
+// TestManyChanges: people do not see thousands of resources, and read how many more there are.
 func TestManyChanges(t *testing.T) {
 	t.Parallel()
 	text := Text([]ledger.Entry{{Changed: make([]ledger.Changed, mostChanged+1)}})
@@ -55,7 +55,7 @@ func TestManyChanges(t *testing.T) {
 	}
 }
 
-// log is what the tests leave out.
+// log is embedded for the methods that the tests do not use.
 type log = ledger.History
 
 // list is a history in memory.
@@ -75,7 +75,7 @@ func (l list) History(_ uint64, f func(ledger.Entry) error) error {
 	return nil
 }
 
-// TestFilter: each filter chooses what it says, and all of the plan that it is about.
+// TestFilter: each filter selects what it says, and everything of the plan that it is about.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	day := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)

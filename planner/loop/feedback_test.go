@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/feedback"
 )
 
-// mortalFiles keep files in memory until they die, as a killed process does: nothing is written
-// after that.
+// mortalFiles keep files in memory until they die, as in a killed process. After that nothing is
+// written.
 type mortalFiles struct {
 	Files
 	mu    sync.Mutex
@@ -57,7 +57,7 @@ func someNotes() (usage, messages []feedback.Note) {
 	return usage, messages
 }
 
-// saying is what a round says.
+// saying is what a round hands over.
 func saying(files Files, tell func(context.Context, feedback.Note) error) news {
 	n := news{to: Feedback{Usage: true, Messages: true, Tell: tell}, files: files,
 		now:  func() time.Time { return time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) },
@@ -66,8 +66,9 @@ func saying(files Files, tell func(context.Context, feedback.Note) error) news {
 	return n
 }
 
-// TestToldThoughKilled: killed after any writing of the memory, the next process tells what is
-// left. A message is told twice at most, and usage no more often than the memory is written.
+// TestToldThoughKilled: if the process is killed after any write of the memory, the next process
+// sends what is left. A message is sent twice at most, and usage no more often than the memory is
+// written.
 func TestToldThoughKilled(t *testing.T) {
 	for lives := range 12 {
 		files := &mortalFiles{files: map[string][]byte{}, lives: lives}
@@ -97,8 +98,8 @@ func TestToldThoughKilled(t *testing.T) {
 	}
 }
 
-// TestNotToldByStandby: once another node may lead, nothing is sent; and a node that begins to lead
-// tells all, because the other one may have told something else.
+// TestNotToldByStandby: once another node may lead, nothing is sent. A node that begins to lead
+// sends everything, because the other node may have sent something else.
 func TestNotToldByStandby(t *testing.T) {
 	files := &mortalFiles{files: map[string][]byte{}, lives: 1000}
 	sent := 0
@@ -126,7 +127,7 @@ func TestNotToldByStandby(t *testing.T) {
 	}
 }
 
-// TestNoMemoryNothingTold: what could not be remembered would be told in every round.
+// TestNoMemoryNothingTold: without its memory, the loop would send the same in every round.
 func TestNoMemoryNothingTold(t *testing.T) {
 	w := newWordBack()
 	w.say(saying(&mortalFiles{files: map[string][]byte{}},
@@ -137,8 +138,8 @@ func TestNoMemoryNothingTold(t *testing.T) {
 	w.tellAll(t.Context())
 }
 
-// TestRoundsDoNotWaitForWaldur: a round only says what is so, also while Waldur does not answer;
-// after three that got no answer the rest waits.
+// TestRoundsDoNotWaitForWaldur: a round only hands over its news, even while Waldur does not
+// answer. After three requests without an answer, the rest waits.
 func TestRoundsDoNotWaitForWaldur(t *testing.T) {
 	files := &mortalFiles{files: map[string][]byte{}, lives: 1000}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -49,8 +49,8 @@ func (f *fakeSource) List(_ context.Context, statuses []planner.Status) (items [
 	return items, nil
 }
 
-// TestOneBadStatus: the others are listed one by one, and what stands in two of them is left to the
-// next round.
+// TestOneBadStatus: the other statuses are listed one by one, and an item in two of them is left to
+// the next round.
 func TestOneBadStatus(t *testing.T) {
 	item := func(name string) planner.Item { return planner.Item{Key: planner.Key{Item: name}} }
 	f := &fakeSource{bad: map[planner.Status]bool{planner.StatusUpdating: true},
@@ -87,7 +87,7 @@ func TestOneBadStatus(t *testing.T) {
 	}
 }
 
-// TestStillCounts: what becomes of an item of the index that a complete listing of orders lacks.
+// TestStillCounts: what an item of the index counts as if a complete listing of orders lacks it.
 func TestStillCounts(t *testing.T) {
 	key := planner.Key{Item: "a", System: "capstor", DataType: "store"}
 	quota := &planner.ProxyQuotas{}
@@ -156,7 +156,7 @@ func TestStillCounts(t *testing.T) {
 	}
 }
 
-// TestMetricsFollowTheCustom: names, units and help are as Prometheus wants them.
+// TestMetricsFollowTheCustom: names, units and help follow Prometheus' conventions.
 func TestMetricsFollowTheCustom(t *testing.T) {
 	problems, err := promlint.New(bytes.NewReader(served(t))).Lint()
 	if err != nil {
@@ -202,7 +202,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestJitter: rounds of several nodes are spread, by at most a tenth more.
+// TestJitter: the rounds of several nodes are spread, by at most a tenth more.
 func TestJitter(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 1000 {
@@ -222,8 +222,8 @@ func hasLabel(m *dto.Metric, name string) bool {
 		func(l *dto.LabelPair) bool { return l.GetName() == name })
 }
 
-// TestExamplesUseRealMetrics: the example alert rules and dashboard speak only of metrics and
-// labels that exist.
+// TestExamplesUseRealMetrics: the example alert rules and dashboard use only metrics and labels
+// that exist.
 func TestExamplesUseRealMetrics(t *testing.T) {
 	known := described(t)
 	used := map[string]bool{}
@@ -276,7 +276,8 @@ func readFile(t *testing.T, path string) string {
 	return string(data)
 }
 
-// TestWatchdogBites: a loop that is stuck gives no sign of life; one that waits for a mount does.
+// TestWatchdogBites: a loop that is stuck gives no sign of life, and one that waits for a mount
+// does.
 func TestWatchdogBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -320,7 +321,7 @@ func TestWatchdogBites(t *testing.T) {
 	})
 }
 
-// TestTheIndexAgesOut: a complete listing older than three audits is not planned against.
+// TestTheIndexAgesOut: a complete listing older than three audit intervals is not planned against.
 func TestTheIndexAgesOut(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	var log bytes.Buffer

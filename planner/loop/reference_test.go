@@ -54,7 +54,7 @@ func TestReferenceIsTheMetrics(t *testing.T) {
 	}
 }
 
-// served is what /metrics answers, with a metric of every family.
+// served returns what /metrics serves, with a metric of every family.
 func served(t *testing.T) []byte {
 	t.Helper()
 	m := newMetrics(time.Now, &heartbeat{now: time.Now})
@@ -69,7 +69,7 @@ func served(t *testing.T) []byte {
 	return w.Body.Bytes()
 }
 
-// described are the metrics as Prometheus reads them, by name.
+// described returns the metrics as Prometheus reads them, by name.
 func described(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -80,7 +80,7 @@ func described(t *testing.T) map[string]*dto.MetricFamily {
 	return families
 }
 
-// TestTheUsualMetrics: those of Go and of the process that dashboards ask for are there.
+// TestTheUsualMetrics: the metrics of Go and of the process that dashboards use exist.
 func TestTheUsualMetrics(t *testing.T) {
 	families := described(t)
 	for name, kind := range map[string]dto.MetricType{

@@ -135,7 +135,7 @@ func TestApplyDirectAttributes(t *testing.T) {
 	}
 }
 
-// One application must leave nothing behind that the next one sees.
+// One application must not change anything that the next one sees.
 func TestApplyKeepsNothing(t *testing.T) {
 	o := mustCompile(t, `override "o" {
 		match { path = "/**" }
@@ -271,7 +271,8 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// A product with a decimal factor is the exact product cut down, as computed by rational numbers.
+// A product with a decimal factor is the exact product, computed with rational numbers and rounded
+// down.
 func TestProductsAreExact(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.Uint64Range(1, 1<<50).Draw(rt, "bytes")

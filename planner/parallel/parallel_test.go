@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestMap: each is asked once, and the results stand in the order of the list.
+// TestMap: f is called once for each element, and the results are in the order of the list.
 func TestMap(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 1000} {
 		list := make([]int, n)
@@ -24,7 +24,7 @@ func TestMap(t *testing.T) {
 	}
 }
 
-// TestMeanwhile: the function runs once, beside its caller, and its result can be asked for twice.
+// TestMeanwhile: the function runs once, beside its caller, and its result can be read twice.
 func TestMeanwhile(t *testing.T) {
 	release, runs := make(chan struct{}), 0
 	result := Meanwhile(func() int { <-release; runs++; return 7 })
@@ -36,7 +36,7 @@ func TestMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPanicOfNobody: a panic is that of who asks for the result.
+// TestPanicOfNobody: only the goroutine that asks for the result panics.
 func TestPanicOfNobody(t *testing.T) {
 	result := Meanwhile(func() int { panic("no") })
 	defer func() {
