@@ -22,9 +22,9 @@ import (
 // everything that does not hang must be done.
 const deadline, patience = time.Second, 20 * time.Second
 
-// hung mounts a filesystem that never answers: a FUSE filesystem whose server reads nothing. end
-// releases the calls that wait for it.
-func hung(t *testing.T, at string) (end func()) {
+// mountHung mounts a filesystem that never answers: a FUSE filesystem whose server reads nothing.
+// end releases the calls that wait for it.
+func mountHung(t *testing.T, at string) (end func()) {
 	t.Helper()
 	const device = "/dev/fuse"
 	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil &&
@@ -55,9 +55,9 @@ func hung(t *testing.T, at string) (end func()) {
 	return end
 }
 
-// lfsThat makes an lfs that runs the given lines of a shell; $4 is the directory of `quota -g ID
+// scriptedLFS makes an lfs that runs the given lines of a shell; $4 is the directory of `quota -g ID
 // DIR`.
-func lfsThat(t *testing.T, lines string) string {
+func scriptedLFS(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lfs")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+lines+"\n"), 0o700); err != nil {
@@ -103,9 +103,9 @@ const answers = `[ "$3" = -a ] && exit 4; echo "$4 4 51200 61440 - 1 1000 0 -"`
 // When a mount never answers, everything on it is unknown, the other system is read as usual, no
 // further call is made on the mount, and nothing is left over when the mount is gone.
 func TestMountNeverAnswers(t *testing.T) {
-	root, systems, o := site(t, map[string]string{"bad": lfsThat(t, answers),
-		"good": lfsThat(t, answers)})
-	end := hung(t, filepath.Join(root, "bad"))
+	root, systems, o := site(t, map[string]string{"bad": scriptedLFS(t, answers),
+		"good": scriptedLFS(t, answers)})
+	end := mountHung(t, filepath.Join(root, "bad"))
 	for i := range 500 {
 		if err := os.Mkdir(fmt.Sprintf("%s/good/%d", root, i), 0o755); err != nil {
 			t.Fatal(err)
@@ -150,8 +150,8 @@ func TestMountNeverAnswers(t *testing.T) {
 // When an lfs hangs, its own quotas are unknown. Those of the other filesystem are all read without
 // delay.
 func TestLFSNeverAnswers(t *testing.T) {
-	_, systems, o := site(t, map[string]string{"bad": lfsThat(t, "exec sleep 60"),
-		"good": lfsThat(t, answers)})
+	_, systems, o := site(t, map[string]string{"bad": scriptedLFS(t, "exec sleep 60"),
+		"good": scriptedLFS(t, answers)})
 	mounts := o.Mounts(t.Context(), systems)
 	var targets []planner.QuotaTarget
 	for i := range 200 {

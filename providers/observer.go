@@ -104,9 +104,9 @@ func (s *StorageObserver) Wake(ctx context.Context, systems []planner.System, en
 	}()
 }
 
-// woken probes a system. A system that did not answer its wake-up probe is not probed again. A
+// probeAgain probes a system. A system that did not answer its wake-up probe is not probed again. A
 // system that answered is, because that answer is out of date.
-func (s *StorageObserver) woken(ctx context.Context, system planner.System) planner.Mount {
+func (s *StorageObserver) probeAgain(ctx context.Context, system planner.System) planner.Mount {
 	s.mu.Lock()
 	answer := s.waking[system.Name]
 	delete(s.waking, system.Name)
@@ -126,7 +126,7 @@ func (s *StorageObserver) Mounts(ctx context.Context,
 	answers := make([]planner.Mount, len(systems))
 	var wait sync.WaitGroup
 	for i, system := range systems {
-		wait.Go(func() { answers[i] = s.woken(ctx, system) })
+		wait.Go(func() { answers[i] = s.probeAgain(ctx, system) })
 	}
 	wait.Wait()
 	all := make(map[string]planner.Mount, len(systems))
@@ -163,8 +163,8 @@ func didNotAnswer(system string, deadline time.Duration) string {
 }
 
 func stillHangs(system string) string {
-	return fmt.Sprintf("the mount of system %s still hangs since it was last asked, and is left alone "+
-		"until it answers", system)
+	return fmt.Sprintf("the mount of system %s still hangs since it was last asked, and is left "+
+		"alone until it answers", system)
 }
 
 func interrupted(ctx context.Context) string {

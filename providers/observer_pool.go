@@ -146,7 +146,7 @@ func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline tim
 			return ""
 		case <-ctx.Done():
 			w.stop.Store(true)
-			w.linger(ended)
+			w.waitForWorkers(ended)
 			return interrupted(ctx)
 		case <-look.C:
 		}
@@ -161,8 +161,8 @@ func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline tim
 	}
 }
 
-// linger gives workers that were told to stop up to a second to do so.
-func (w *work[T]) linger(ended <-chan struct{}) {
+// waitForWorkers gives workers that were told to stop up to a second to do so.
+func (w *work[T]) waitForWorkers(ended <-chan struct{}) {
 	moment := time.NewTimer(time.Second)
 	defer moment.Stop()
 	select {
@@ -198,8 +198,8 @@ type tally struct {
 	ended chan struct{}
 }
 
-// howOften is the interval at which progress is reported.
-const howOften = 100 * time.Millisecond
+// progressInterval is the interval at which progress is reported.
+const progressInterval = 100 * time.Millisecond
 
 func newTally(work string, total int, tell Progress) *tally {
 	t := &tally{stop: make(chan struct{}), ended: make(chan struct{})}
@@ -209,7 +209,7 @@ func newTally(work string, total int, tell Progress) *tally {
 	}
 	go func() {
 		defer close(t.ended)
-		again := time.NewTicker(howOften)
+		again := time.NewTicker(progressInterval)
 		defer again.Stop()
 		for {
 			select {

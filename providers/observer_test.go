@@ -90,7 +90,7 @@ func systems(names ...string) (all []planner.System) {
 	return all
 }
 
-func observer(s *storage, names ...string) *StorageObserver {
+func newObserver(s *storage, names ...string) *StorageObserver {
 	return NewObserver(Options{Systems: systems(names...), Directories: s, Quotas: s,
 		Deadline: testDeadline, QuotaDeadline: testDeadline})
 }
@@ -104,7 +104,7 @@ func places(system string, n int) (all []planner.Place) {
 
 func TestDirectoriesInOrder(t *testing.T) {
 	s := newStorage()
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	var told []int
 	o.o.Progress = func(_ string, done, total int) { told = append(told, done, total) }
 	var targets []planner.Place
@@ -134,7 +134,7 @@ func TestCanaryHangs(t *testing.T) {
 	s := newStorage()
 	release := make(chan struct{})
 	s.hang["b"] = release
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	start := time.Now()
 	for range 3 {
 		mounts := o.Mounts(t.Context(), systems("a", "b"))
@@ -173,7 +173,7 @@ func TestWake(t *testing.T) {
 	release := make(chan struct{})
 	s.hang["b"] = release
 	defer close(release)
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	ended := make(chan struct{})
 	o.Wake(t.Context(), systems("a", "b"), func() { close(ended) })
 	<-ended
@@ -202,7 +202,7 @@ func TestMountHangsMidway(t *testing.T) {
 	for i := 500; i < 1000; i++ {
 		s.slow[fmt.Sprintf("b/%d", i)] = release
 	}
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	targets := append(places("a", 1000), places("b", 10_000)...)
 	got := o.Directories(t.Context(), targets)
 	seen, unknown := 0, 0
@@ -250,7 +250,7 @@ func waitFor(t *testing.T, ok func() bool) {
 func TestProblemsAndStrangers(t *testing.T) {
 	s := newStorage()
 	s.mounts["b"] = planner.Mount{Problem: "not mounted"}
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	got := o.Directories(t.Context(),
 		[]planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"},
 			{System: "a", Path: "a/7"}})
@@ -268,7 +268,7 @@ func TestInterrupted(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	s.slow["a/70"] = release
-	o := observer(s, "a")
+	o := newObserver(s, "a")
 	o.o.Deadline = time.Hour
 	o.Mounts(t.Context(), systems("a"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -291,7 +291,7 @@ func quotaTargets(system, filesystem string, n int) (all []planner.QuotaTarget) 
 func TestQuotasOnceEach(t *testing.T) {
 	s := newStorage()
 	s.mounts["a"], s.mounts["b"] = planner.Mount{Filesystem: "shared"}, planner.Mount{Filesystem: "shared"}
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	o.Mounts(t.Context(), systems("a", "b"))
 	before := s.calls.Load()
 	targets := append(quotaTargets("a", "shared", 100), quotaTargets("b", "shared", 150)[100:]...)
@@ -321,7 +321,7 @@ func TestQuotasOnceEach(t *testing.T) {
 func TestQuotasThatFailSlowly(t *testing.T) {
 	s := newStorage()
 	s.fail = "no answer in time"
-	o := observer(s, "a")
+	o := newObserver(s, "a")
 	start := time.Now()
 	got := o.Quotas(t.Context(), quotaTargets("a", "fs a", 10_000))
 	if took := time.Since(start); took > 5*time.Second || len(got) != 10_000 {
@@ -337,7 +337,7 @@ func TestQuotasThatFailSlowly(t *testing.T) {
 
 // Directories and quotas of one mount may be read at the same time.
 func TestBothAtOnce(t *testing.T) {
-	o := observer(newStorage(), "a")
+	o := newObserver(newStorage(), "a")
 	o.Mounts(t.Context(), systems("a"))
 	var wait sync.WaitGroup
 	wait.Go(func() {

@@ -31,7 +31,7 @@ func TestScanOfAMountThatHangs(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	s.slow["b/3"], s.slow["survey"] = release, release
-	o := observer(s, "a", "b")
+	o := newObserver(s, "a", "b")
 	got := o.Folders(t.Context(), append(places("a", 5), places("b", 5)...))
 	if got[4].Names[0] != "a/4" || got[8].State != planner.DirUnknown ||
 		!strings.Contains(got[8].Why, "did not answer") {
@@ -52,7 +52,7 @@ func TestScanOfAMountThatHangs(t *testing.T) {
 // TestSurveyIsSerial: calls on one filesystem come one at a time.
 func TestSurveyIsSerial(t *testing.T) {
 	s := newStorage()
-	o := observer(s, "a")
+	o := newObserver(s, "a")
 	ranges := make([]scan.Range, 200)
 	for i := range ranges {
 		ranges[i] = scan.Range{System: "a", Filesystem: "fs a", First: uint32(i)}

@@ -26,10 +26,10 @@ const maxReplaced = 256 << 20
 func WriteFile(path string, data []byte, mode fs.FileMode,
 	replace func(existing []byte) error) error {
 	if replace == nil {
-		if err := absent(path); err != nil {
+		if err := checkAbsent(path); err != nil {
 			return err
 		}
-		return place(path, data, mode, nil)
+		return placeFile(path, data, mode, nil)
 	}
 	old, err := openExisting(path)
 	if err != nil {
@@ -41,7 +41,7 @@ func WriteFile(path string, data []byte, mode fs.FileMode,
 			return fmt.Errorf("write %s: the file exists: %w", path, err)
 		}
 	}
-	return place(path, data, mode, old)
+	return placeFile(path, data, mode, old)
 }
 
 // UpdateFile calls change with a file's content and replaces the content by the result, as
@@ -61,11 +61,11 @@ func UpdateFile(path string, mode fs.FileMode,
 	if err != nil {
 		return err
 	}
-	return place(path, data, mode, old)
+	return placeFile(path, data, mode, old)
 }
 
-// place moves data to path. What is at path must still be old, or nothing if old is nil.
-func place(path string, data []byte, mode fs.FileMode, old *existing) error {
+// placeFile moves data to path. What is at path must still be old, or nothing if old is nil.
+func placeFile(path string, data []byte, mode fs.FileMode, old *existing) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -92,8 +92,8 @@ func place(path string, data []byte, mode fs.FileMode, old *existing) error {
 	return nil
 }
 
-// absent returns an error if anything exists at path.
-func absent(path string) error {
+// checkAbsent returns an error if anything exists at path.
+func checkAbsent(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -14,7 +14,7 @@ func BenchmarkLoad(b *testing.B) {
 	s, _ := newStore(b)
 	update(b, s, putRecords(100_000))
 	for b.Loop() {
-		got, err := again(b, s).Recorded()
+		got, err := reopen(b, s).Recorded()
 		if err != nil || got.Records.Len() != 100_000 {
 			b.Fatal(got.Records.Len(), err)
 		}
@@ -71,7 +71,7 @@ func BenchmarkCheck(b *testing.B) {
 	s, _ := newStore(b)
 	update(b, s, putRecords(100_000))
 	for b.Loop() {
-		if err := again(b, s).View(func(ledger.Tx) error { return nil }); err != nil {
+		if err := reopen(b, s).View(func(ledger.Tx) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -65,7 +65,7 @@ func (tx *Tx) records() (planner.Records, error) {
 	}
 	copied := createCache(tx.cache, want)
 	defer copied.drop()
-	r, err := tx.recordsOf(copied.along(tx.scanRecords), nil)
+	r, err := tx.recordsOf(copied.tee(tx.scanRecords), nil)
 	if err == nil {
 		copied.keep()
 	}
@@ -134,7 +134,7 @@ func (tx *Tx) cached(stamped kv.Stamped, want cacheHeader) (planner.Records, err
 	}
 	copied := createCache(tx.cache, want)
 	defer copied.drop()
-	update := copied.along(func(fn visit) error { return merged(in, changed, fn) })
+	update := copied.tee(func(fn visit) error { return merged(in, changed, fn) })
 	r, err := tx.recordsOf(update, nil)
 	if err == nil {
 		copied.keep()
@@ -274,8 +274,8 @@ func (c *newCache) bytes(b []byte) {
 	c.write(b)
 }
 
-// along returns a source that also writes every value to the cache.
-func (c *newCache) along(source func(visit) error) func(visit) error {
+// tee returns a source that also writes every value to the cache.
+func (c *newCache) tee(source func(visit) error) func(visit) error {
 	return func(fn visit) error {
 		return source(func(k, v []byte) error {
 			c.bytes(k)

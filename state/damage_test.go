@@ -35,7 +35,7 @@ func dump(t testing.TB, s *Store) (string, error) {
 func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool) {
 	t.Helper()
 	before := read(t, s.File())
-	got, err := dump(t, again(t, s))
+	got, err := dump(t, reopen(t, s))
 	if err == nil && got != want {
 		t.Errorf("%s: silently read something else", what)
 	}
@@ -45,7 +45,7 @@ func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool)
 	if !strings.Contains(err.Error(), s.File()) {
 		t.Errorf("%s: the error does not name the file: %v", what, err)
 	}
-	if err := again(t, s).Update(putRecords(1)); err == nil {
+	if err := reopen(t, s).Update(putRecords(1)); err == nil {
 		t.Errorf("%s: a damaged file was written to", what)
 	}
 	if !bytes.Equal(before, read(t, s.File())) {
@@ -57,7 +57,7 @@ func expectSafe(t *testing.T, what string, s *Store, want string) (damaged bool)
 func TestFlippedBytesAreFoundOrHarmless(t *testing.T) {
 	s, c := newStore(t)
 	fill(t, s, c)
-	update(t, again(t, s), func(tx ledger.Tx) error { return second(tx.DeleteRecord(key(77))) })
+	update(t, reopen(t, s), func(tx ledger.Tx) error { return second(tx.DeleteRecord(key(77))) })
 	good := read(t, s.File())
 	copyBefore := read(t, s.File()+".bak")
 	want, err := dump(t, s)
@@ -220,7 +220,7 @@ func TestAnOlderStateIsRefused(t *testing.T) {
 	before := read(t, s.File())
 	for op, err := range map[string]error{"view": second(s.Recorded()),
 		"update":       s.Update(putRecords(1)),
-		"fresh update": again(t, s).Update(putRecords(1))} {
+		"fresh update": reopen(t, s).Update(putRecords(1))} {
 		if err == nil || !strings.Contains(err.Error(), "before the first release") ||
 			!strings.Contains(err.Error(), s.File()) {
 			t.Errorf("%s: %v", op, err)
@@ -248,9 +248,9 @@ func TestARecordThatIsNoneIsDamage(t *testing.T) {
 			return firstError(err, tx.(*Tx).put(bucketRecords, k, stored(body)))
 		})
 		var whole *DamagedError
-		for op, err := range map[string]error{"to plan": second(again(t, s).Recorded()),
-			"all":  again(t, s).View(func(tx ledger.Tx) error { return second(tx.Records()) }),
-			"pull": again(t, s).Pull(io.Discard)} {
+		for op, err := range map[string]error{"to plan": second(reopen(t, s).Recorded()),
+			"all":  reopen(t, s).View(func(tx ledger.Tx) error { return second(tx.Records()) }),
+			"pull": reopen(t, s).Pull(io.Discard)} {
 			if !errors.As(err, &whole) || whole.Key != key(1).Text() {
 				t.Errorf("%s, %s: %v, want damage that names the record", name, op, err)
 			}
@@ -277,7 +277,7 @@ func TestANewerStateIsRefused(t *testing.T) {
 		})
 		before := read(t, s.File())
 		for op, err := range map[string]error{"view": second(s.Recorded()),
-			"update": s.Update(putRecords(1)), "fresh update": again(t, s).Update(putRecords(1))} {
+			"update": s.Update(putRecords(1)), "fresh update": reopen(t, s).Update(putRecords(1))} {
 			if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), s.File()) {
 				t.Errorf("%s, %s: %v, want ErrNewer", name, op, err)
 			}
@@ -292,7 +292,7 @@ func TestTheLastGoodCopy(t *testing.T) {
 	s, c := newStore(t)
 	update(t, s, putRecords(3))
 	bak := s.File() + ".bak"
-	second1 := again(t, s)
+	second1 := reopen(t, s)
 	update(t, second1, putRecords(5))
 	if n := recordsIn(t, bak); n != 3 {
 		t.Errorf("the copy has %d records, want the 3 from before", n)
@@ -307,7 +307,7 @@ func TestTheLastGoodCopy(t *testing.T) {
 	c.forward(time.Hour)
 	third := openStore(t, s.dir, c)
 	update(t, third, putRecords(1))
-	update(t, again(t, third), putRecords(1))
+	update(t, reopen(t, third), putRecords(1))
 	kept, err := filepath.Glob(bak + "-*")
 	if err != nil || len(kept) != 1 || recordsIn(t, kept[0]) != 3 {
 		t.Errorf("the copy of the state that was lost is lost, too: %v, %v", kept, err)

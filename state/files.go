@@ -153,7 +153,7 @@ func (f *Files) Write(path string, data []byte, replace func(existing []byte) er
 		return tx.PutFile(name, data)
 	})
 	if err == nil {
-		_ = f.copyOne(path, data) // the state has the document, and Tidy tries again
+		_ = f.copyPlan(path, data) // the state has the document, and Tidy tries again
 	}
 	return err
 }
@@ -178,7 +178,7 @@ func (f *Files) Update(path string, change func(existing []byte) ([]byte, error)
 		return tx.PutFile(name, data)
 	})
 	if err == nil {
-		_ = f.copyOne(path, data) // the state has the document, and Tidy tries again
+		_ = f.copyPlan(path, data) // the state has the document, and Tidy tries again
 	}
 	return err
 }
@@ -254,7 +254,7 @@ func (f *Files) Copy(folder string) (changed []string, err error) {
 		}
 	}
 	for name, data := range want {
-		errs = append(errs, f.copyOne(filepath.Join(folder, name), data))
+		errs = append(errs, f.copyPlan(filepath.Join(folder, name), data))
 	}
 	return changed, errors.Join(errs...)
 }
@@ -286,8 +286,8 @@ func sameFile(path string, data []byte) bool {
 	return err == nil && bytes.Equal(is, data)
 }
 
-// copyOne writes the copy of a plan, if plans in its folder have copies.
-func (f *Files) copyOne(path string, data []byte) error {
+// copyPlan writes the copy of a plan, if plans in its folder have copies.
+func (f *Files) copyPlan(path string, data []byte) error {
 	folder := filepath.Dir(path)
 	if !f.Copied(folder) || !strings.HasSuffix(path, planSuffix) {
 		return nil

@@ -35,7 +35,7 @@ func TestApprovalKey(t *testing.T) {
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	kept, err := again(t, s).ApprovalKey()
+	kept, err := reopen(t, s).ApprovalKey()
 	if err != nil || !bytes.Equal(kept, made) {
 		t.Errorf("made anew: %x, %v", kept, err)
 	}

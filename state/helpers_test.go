@@ -34,8 +34,8 @@ func openStore(t testing.TB, dir string, c *clock) *Store {
 	return s
 }
 
-// again returns another process's view of the same state, which has seen nothing yet.
-func again(t testing.TB, s *Store) *Store {
+// reopen returns another process's view of the same state, which has seen nothing yet.
+func reopen(t testing.TB, s *Store) *Store {
 	t.Helper()
 	return openStore(t, s.dir, newClock())
 }

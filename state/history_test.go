@@ -39,7 +39,7 @@ func TestHistoryChain(t *testing.T) {
 	s, _ := newStore(t)
 	heads := appendEntries(t, s, "one", "two <&> \u2028", "bad utf8 \xff", "four")
 	for _, h := range append(heads, "") {
-		if err := verify(t, again(t, s), h); err != nil {
+		if err := verify(t, reopen(t, s), h); err != nil {
 			t.Errorf("head %s: %v", h, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestEditsOfTheHistoryAreFound(t *testing.T) {
 		s, _ := newStore(t)
 		heads := appendEntries(t, s, "one", "two", "three", "four")
 		forge(t, s, tt.change)
-		err := verify(t, again(t, s), heads[3])
+		err := verify(t, reopen(t, s), heads[3])
 		var wrong *HistoryError
 		if !errors.As(err, &wrong) || wrong.Seq != tt.seq {
 			t.Errorf("%s: %v, want entry %d", name, err, tt.seq)

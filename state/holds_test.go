@@ -118,7 +118,7 @@ func TestHoldsOfADamagedState(t *testing.T) {
 // TestHoldsSeenAtOnce adds holds in one goroutine. A read that begins after an addition sees it.
 func TestHoldsSeenAtOnce(t *testing.T) {
 	s, c := newStore(t)
-	other := again(t, s)
+	other := reopen(t, s)
 	added := make(chan int)
 	go func() {
 		defer close(added)

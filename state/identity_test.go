@@ -10,7 +10,7 @@ func TestAStateHasAnID(t *testing.T) {
 		t.Fatalf("%q, %v", id, err)
 	}
 	update(t, s, putRecords(1))
-	if again, err := again(t, s).ID(); again != id || err != nil {
+	if again, err := reopen(t, s).ID(); again != id || err != nil {
 		t.Errorf("%q, %v, want %q", again, err, id)
 	}
 	other, _ := newStore(t)
@@ -19,7 +19,7 @@ func TestAStateHasAnID(t *testing.T) {
 	}
 	old, _ := keptState(t, "testdata/kept/format2-first.db.gz")
 	first, err := old.ID()
-	if second, err2 := again(t, old).ID(); first == "" || first != second || err != nil ||
+	if second, err2 := reopen(t, old).ID(); first == "" || first != second || err != nil ||
 		err2 != nil {
 		t.Errorf("a state of an older format: %q, then %q, %v, %v", first, second, err, err2)
 	}

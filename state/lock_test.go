@@ -260,7 +260,7 @@ func TestAStateReplacedWhileABatchWaits(t *testing.T) {
 		unix.Flock(int(old.Fd()), unix.LOCK_UN), <-done); err != nil {
 		t.Fatal(err)
 	}
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		records, err := tx.Records()
 		if len(records) != 2 {
 			t.Errorf("%d records, want 2: the update is in the file that was replaced", len(records))
@@ -401,7 +401,7 @@ func TestAFullDisk(t *testing.T) {
 		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), s.File()) {
 			t.Errorf("%s: %v, want a full disk", name, err)
 		}
-		if got, err := dump(t, again(t, s)); err != nil || got != want {
+		if got, err := dump(t, reopen(t, s)); err != nil || got != want {
 			t.Errorf("%s: the state changed, or cannot be read: %v", name, err)
 		}
 		if !bytes.Equal(copied, read(t, s.File()+".bak")) {
@@ -417,12 +417,12 @@ func TestAFullDisk(t *testing.T) {
 		_, err = ballast.Write(make([]byte, 4096))
 	}
 	ballast.Close()
-	full("while copying", again(t, s))
+	full("while copying", reopen(t, s))
 	if left, _ := filepath.Glob(filepath.Join(s.dir, ".*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	os.Remove(ballast.Name())
-	if err := again(t, s).Update(putRecords(52)); err != nil {
+	if err := reopen(t, s).Update(putRecords(52)); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 	other := openStore(t, filepath.Join(mount, "fresh"), newClock())

@@ -18,9 +18,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// oldest is the oldest format that this version reads. It is the format of the first state that was
-// kept.
-const oldest = 2
+// oldestFormat is the oldest format that this version reads. It is the format of the first state
+// that was kept.
+const oldestFormat = 2
 
 // migrations returns the migration from each format, from the oldest on, to the next. A migration
 // runs inside a batch. So it is written completely or not at all, together with the change for
@@ -79,7 +79,7 @@ func rekeyApprovals(tx *Tx) error {
 		if err := decode(body, &e); err != nil {
 			return err
 		}
-		moved[servedBefore(e.Plan, e.Approval.Name, e.Approval.Time)] = append(kept{}, body...)
+		moved[oldApprovalKey(e.Plan, e.Approval.Name, e.Approval.Time)] = append(kept{}, body...)
 		return nil
 	})
 	if err != nil {
@@ -214,8 +214,8 @@ type kept []byte
 
 func (s kept) AppendBinary(b []byte) ([]byte, error) { return append(b, s...), nil }
 
-// servedBefore returns the key of an approval that was used under format 2.
-func servedBefore(plan, name string, at time.Time) string {
+// oldApprovalKey returns the key of an approval that was used under format 2.
+func oldApprovalKey(plan, name string, at time.Time) string {
 	of := []string{plan, name, at.UTC().Format(time.RFC3339)}
 	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
 	return "2:" + hex.EncodeToString(sum[:])

@@ -19,8 +19,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// unpacked returns a file of testdata that is stored compressed.
-func unpacked(t *testing.T, path string) []byte {
+// readCompressed returns a file of testdata that is stored compressed.
+func readCompressed(t *testing.T, path string) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(read(t, path)))
 	if err != nil {
@@ -33,8 +33,8 @@ func unpacked(t *testing.T, path string) []byte {
 	return data
 }
 
-// kepts are states that earlier builds have written. They must stay readable forever.
-func kepts(t *testing.T) []string {
+// keptStates are states that earlier builds have written. They must stay readable forever.
+func keptStates(t *testing.T) []string {
 	t.Helper()
 	names, err := filepath.Glob("testdata/kept/*.db.gz")
 	if err != nil || len(names) < 2 {
@@ -53,7 +53,7 @@ func formatOf(path string) string {
 func keptState(t *testing.T, path string) (*Store, []byte) {
 	t.Helper()
 	s, _ := newStore(t)
-	data := unpacked(t, path)
+	data := readCompressed(t, path)
 	if err := firstError(os.Mkdir(s.dir, 0o700), os.WriteFile(s.File(), data, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +79,14 @@ func pulledFrom(t *testing.T, document []byte) map[string]any {
 	return doc
 }
 
-// lacking returns where a document does not say what an earlier one said. Later formats may say
+// missingFrom returns where a document does not say what an earlier one said. Later formats may say
 // more.
-func lacking(want, got any) string {
+func missingFrom(want, got any) string {
 	switch w := want.(type) {
 	case map[string]any:
 		g, ok := got.(map[string]any)
 		for member, v := range w {
-			if where := lacking(v, g[member]); where != "" || !ok {
+			if where := missingFrom(v, g[member]); where != "" || !ok {
 				return member + ", " + where
 			}
 		}
@@ -96,7 +96,7 @@ func lacking(want, got any) string {
 			return fmt.Sprint(w)
 		}
 		for i := range w {
-			if where := lacking(w[i], g[i]); where != "" {
+			if where := missingFrom(w[i], g[i]); where != "" {
 				return where
 			}
 		}
@@ -117,15 +117,15 @@ func lacking(want, got any) string {
 // TestKeptStatesAreRead views each kept state. It contains everything that it contained for the
 // build that wrote it, and the file stays unchanged, however often it is read.
 func TestKeptStatesAreRead(t *testing.T) {
-	for _, path := range kepts(t) {
+	for _, path := range keptStates(t) {
 		s, before := keptState(t, path)
 		var b bytes.Buffer
 		if err := s.Pull(&b); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
-		want := pulledFrom(t, unpacked(t, strings.Replace(path, ".db.", ".json.", 1)))
+		want := pulledFrom(t, readCompressed(t, strings.Replace(path, ".db.", ".json.", 1)))
 		got := pulledFrom(t, b.Bytes())
-		if where := lacking(want, got); where != "" {
+		if where := missingFrom(want, got); where != "" {
 			t.Errorf("%s: it no longer says %s", path, where)
 		}
 		if bytes.Contains(b.Bytes(), []byte("https://")) {
@@ -150,7 +150,7 @@ func TestKeptStatesAreRead(t *testing.T) {
 // TestTheFirstChangeMigrates changes each kept state. Then it has today's format, an entry in the
 // history says so, and the old file is preserved.
 func TestTheFirstChangeMigrates(t *testing.T) {
-	for _, path := range kepts(t) {
+	for _, path := range keptStates(t) {
 		s, before := keptState(t, path)
 		failed := errors.New("the batch fails")
 		if err := s.Update(func(tx ledger.Tx) error { return failed }); !errors.Is(err, failed) ||
@@ -162,7 +162,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 		if data := read(t, older); !bytes.Equal(data, before[:len(data)]) {
 			t.Errorf("%s: the older file was not kept as it was", path)
 		}
-		view(t, again(t, s), func(tx ledger.Tx) error {
+		view(t, reopen(t, s), func(tx ledger.Tx) error {
 			if m := tx.(*Tx).meta; m.Format != format || len(m.ID) != 32 {
 				t.Errorf("%s: format %d, id %q", path, m.Format, m.ID)
 			}
@@ -174,7 +174,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 			}
 			return tx.VerifyHistory("")
 		})
-		update(t, again(t, s), putRecords(3))
+		update(t, reopen(t, s), putRecords(3))
 		if files, err := filepath.Glob(older + "*"); len(files) != 1 || err != nil {
 			t.Errorf("%s: %v, %v", path, files, err)
 		}
@@ -186,7 +186,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 		if err := os.WriteFile(older, []byte("somebody's"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		update(t, again(t, s), putRecords(1))
+		update(t, reopen(t, s), putRecords(1))
 		if files, err := filepath.Glob(older + "*"); len(files) != 2 || err != nil ||
 			string(read(t, older)) != "somebody's" {
 			t.Errorf("%s: %v, %v", path, files, err)
@@ -197,7 +197,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 // TestApprovalsThatServedBeforeStayUsed: an approval that format 2 identified by its bytes cannot
 // be used again in another encoding.
 func TestApprovalsThatServedBeforeStayUsed(t *testing.T) {
-	for _, path := range kepts(t) {
+	for _, path := range keptStates(t) {
 		if strings.HasSuffix(path, "-new.db.gz") {
 			continue // it knows approvals by their digest
 		}
@@ -241,7 +241,7 @@ func TestKilledWhileMigrating(t *testing.T) {
 		t.Fatal("not killed")
 	}
 	for _, after := range []string{"", "yes"} {
-		s, before := keptState(t, kepts(t)[0])
+		s, before := keptState(t, keptStates(t)[0])
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileMigrating$")
 		cmd.Env = append(os.Environ(), "STATE_TO_MIGRATE="+s.dir, "AFTER_COPY="+after)
 		out, err := cmd.CombinedOutput()
@@ -252,7 +252,7 @@ func TestKilledWhileMigrating(t *testing.T) {
 			t.Error("the state was changed")
 		}
 		update(t, s, putRecords(2))
-		view(t, again(t, s), func(tx ledger.Tx) error { return tx.VerifyHistory("") })
+		view(t, reopen(t, s), func(tx ledger.Tx) error { return tx.VerifyHistory("") })
 		copies, err := filepath.Glob(s.File() + ".bak-format2*")
 		if err != nil || len(copies) < 1 {
 			t.Errorf("%v, %v", copies, err)
@@ -263,7 +263,7 @@ func TestKilledWhileMigrating(t *testing.T) {
 // TestEveryFormatHasAWay: each format from the oldest on has a migration to the next, and a kept
 // file.
 func TestEveryFormatHasAWay(t *testing.T) {
-	for f := oldest; f < format; f++ {
+	for f := oldestFormat; f < format; f++ {
 		if migrations()[f] == nil {
 			t.Errorf("format %d has no migration", f)
 		}
@@ -272,7 +272,7 @@ func TestEveryFormatHasAWay(t *testing.T) {
 			t.Errorf("of format %d nothing is kept in testdata: %v", f, err)
 		}
 	}
-	if len(migrations()) != format-oldest {
-		t.Errorf("%d migrations from %d to %d", len(migrations()), oldest, format)
+	if len(migrations()) != format-oldestFormat {
+		t.Errorf("%d migrations from %d to %d", len(migrations()), oldestFormat, format)
 	}
 }

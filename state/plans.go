@@ -125,7 +125,7 @@ func (tx *Tx) useApproval(plan string, a ledger.Approval) error {
 // approvals of a plan that resumes are used, too. Approvals that were used before the state had
 // format 3 are identified by the plan, the person and the time.
 func (tx *Tx) ApprovalUsed(plan string, a ledger.Approval) (used bool, at time.Time, err error) {
-	for _, key := range []string{a.Digest, servedBefore(plan, a.Name, a.Time)} {
+	for _, key := range []string{a.Digest, oldApprovalKey(plan, a.Name, a.Time)} {
 		var u usedApproval
 		if used, err = tx.get(bucketApprovals, []byte(key), &u); used || err != nil {
 			return used, u.Begun, err

@@ -39,7 +39,7 @@ func TestAPlanIsSingleUse(t *testing.T) {
 			end = func(tx ledger.Tx) error { return tx.Abandon("p1", "anna", "node died") }
 		}
 		update(t, s, end)
-		_, err := begin(again(t, s), p)
+		_, err := begin(reopen(t, s), p)
 		var used *ledger.UsedError
 		if !errors.As(err, &used) || !used.At.Equal(c.t) || used.By != "anna" || used.Result != result {
 			t.Errorf("%s: second begin: %v", result, err)
@@ -275,7 +275,7 @@ func TestOutbox(t *testing.T) {
 		return err
 	})
 	due := func(at time.Time) (out []uint64) {
-		view(t, again(t, s), func(tx ledger.Tx) error {
+		view(t, reopen(t, s), func(tx ledger.Tx) error {
 			ds, err := tx.Due(at)
 			for _, d := range ds {
 				out = append(out, d.Seq)
@@ -396,7 +396,7 @@ func TestTheHistoryKeepsWhatAPlanChanges(t *testing.T) {
 	}
 	var kept []ledger.Changed
 	most := 0
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		return errors.Join(tx.VerifyHistory(""), tx.History(0, func(e ledger.Entry) error {
 			kept, most = append(kept, e.Changed...), max(most, len(e.Changed))
 			return nil

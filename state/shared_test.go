@@ -73,7 +73,7 @@ func TestCopyBothWays(t *testing.T) {
 	}
 	var gone *MovedError
 	for what, err := range map[string]error{"write": file.Update(putRecords(1)),
-		"read": second(file.Recorded()), "fresh": again(t, file).Update(putRecords(1))} {
+		"read": second(file.Recorded()), "fresh": reopen(t, file).Update(putRecords(1))} {
 		if !errors.As(err, &gone) || !strings.Contains(err.Error(), "alps in PostgreSQL") {
 			t.Errorf("%s of the state that was left: %v", what, err)
 		}

@@ -78,7 +78,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 	s, c := newStore(t)
 	fill(t, s, c)
-	got, err := again(t, s).Recorded()
+	got, err := reopen(t, s).Recorded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestEverythingIsReadBackAsItWasWritten(t *testing.T) {
 		t.Errorf("%d records, want 300", got.Records.Len())
 	}
 	var whole []planner.Record
-	view(t, again(t, s), func(tx ledger.Tx) (err error) { whole, err = tx.Records(); return err })
+	view(t, reopen(t, s), func(tx ledger.Tx) (err error) { whole, err = tx.Records(); return err })
 	for i := range 300 {
 		want := record(i)
 		want.Seq = uint64(i) + 1 // in the order of writing
@@ -167,7 +167,7 @@ func TestRecordsAndRegister(t *testing.T) {
 		}
 		return firstError(err, err2)
 	})
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		rs, err := tx.Records()
 		if len(rs) != 4 {
 			t.Errorf("%d records, want 4", len(rs))
@@ -187,7 +187,7 @@ func TestRecordsAndRegister(t *testing.T) {
 		_, err := tx.DeleteRoot("capstor")
 		return firstError(err, tx.ReplaceArchiveRegister([]planner.Archived{archived(7, "a/seven", c.t)}))
 	})
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		reg, err := tx.ArchiveRegister()
 		if len(reg) != 1 || reg[0].Archive != "a/seven" {
 			t.Errorf("register %+v", reg)
@@ -270,7 +270,7 @@ func TestIndex(t *testing.T) {
 	})
 	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`1`, `2`, `3`)) })
 	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		at, written, chunks, err := tx.Index()
 		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 ||
 			string(chunks[0]) != `{"x":[1]}` {
@@ -322,7 +322,7 @@ func (w slowWriter) Write(p []byte) (int, error) { return len(p), w.write() }
 func TestASlowReaderOfPullBlocksNobody(t *testing.T) {
 	s, c := newStore(t)
 	fill(t, s, c)
-	other := again(t, s)
+	other := reopen(t, s)
 	if err := s.Pull(slowWriter{func() error { return other.Update(putRecords(2)) }}); err != nil {
 		t.Errorf("while pull wrote: %v", err)
 	}
@@ -349,7 +349,7 @@ func TestRename(t *testing.T) {
 		}
 		return err
 	})
-	view(t, again(t, s), func(tx ledger.Tx) error {
+	view(t, reopen(t, s), func(tx ledger.Tx) error {
 		got, err := tx.Recorded()
 		want, other := record(1), record(3)
 		want.Key, want.Seq, other.Seq = now[key(1)], 1, 2 // following a new name is no news of them

@@ -355,18 +355,18 @@ func parseMeta(e kv.Engine, raw []byte) (meta, error) {
 		return meta{}, fmt.Errorf("state file %s: %w (format %d, this version reads %d): it was left "+
 			"as it is; use that version", e.Name(), ErrNewer, version.Format, format)
 	}
-	if version.Format > 0 && version.Format < oldest {
+	if version.Format > 0 && version.Format < oldestFormat {
 		return meta{}, fmt.Errorf("state file %s: format %d is from before the first release, and this "+
 			"version reads %d to %d: move the file away; the next audit or apply recreates the records, "+
 			"and `cscs-sync archive rescan` recreates the archive "+
-			"register", e.Name(), version.Format, oldest, format)
+			"register", e.Name(), version.Format, oldestFormat, format)
 	}
 	m := newMeta()
 	clear(m.Tallies)
 	if err := strictJSON(body, &m); err != nil {
 		return meta{}, broken(err.Error())
 	}
-	if m.Format < oldest || len(m.Tallies) != len(bucketsOf(m.Format)) || m.Sequences == nil {
+	if m.Format < oldestFormat || len(m.Tallies) != len(bucketsOf(m.Format)) || m.Sequences == nil {
 		return meta{}, broken("incomplete")
 	}
 	return m, nil

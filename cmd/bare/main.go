@@ -63,7 +63,7 @@ func (p *page) resources() []resource {
 }
 
 func main() {
-	run := look
+	run := compareListing
 	args := os.Args[1:]
 	if len(args) > 0 && args[0] == "-make" {
 		run, args = create, args[1:]
@@ -74,8 +74,8 @@ func main() {
 	}
 }
 
-// look compares a listing with the directories below a root.
-func look(args []string) error {
+// compareListing compares a listing with the directories below a root.
+func compareListing(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("usage: bare ROOT PAGE…")
 	}

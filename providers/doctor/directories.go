@@ -43,18 +43,19 @@ func (e *examination) directories(ctx context.Context, o *providers.StorageObser
 		}
 	}
 	of := fmt.Sprintf("of %s recorded", planner.Commas(uint64(len(targets))))
-	e.some(other, of+" were replaced by another directory; `plan` says where the recorded one is")
-	e.some(gone, of+" are not where they were recorded; `plan` says what is done about them")
-	e.some(acls, of+" have an ACL, so their mode does not say who has access; `explain` shows who has")
-	e.some(unknown, of+" could not be read")
+	e.warnOf(other, of+" were replaced by another directory; `plan` says where the recorded one is")
+	e.warnOf(gone, of+" are not where they were recorded; `plan` says what is done about them")
+	e.warnOf(acls, of+" have an ACL, so their mode does not say who has access; `explain` shows who "+
+		"has")
+	e.warnOf(unknown, of+" could not be read")
 	if len(other)+len(gone)+len(acls)+len(unknown) == 0 {
 		e.pass("directories", "all %s recorded are where they were, without ACLs",
 			planner.Commas(uint64(len(targets))))
 	}
 }
 
-// some warns of several resources and names the first three.
-func (e *examination) some(addresses []string, what string) {
+// warnOf warns of several resources and names the first three.
+func (e *examination) warnOf(addresses []string, what string) {
 	if len(addresses) == 0 {
 		return
 	}

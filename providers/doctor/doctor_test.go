@@ -24,8 +24,8 @@ import (
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// fresh returns an examination with an empty state, and a storage with one system.
-func fresh(t *testing.T) *examination {
+// newExamination returns an examination with an empty state, and a storage with one system.
+func newExamination(t *testing.T) *examination {
 	t.Helper()
 	dir := t.TempDir()
 	store, err := state.Open(filepath.Join(dir, "state"),
@@ -58,7 +58,7 @@ func (e *examination) expect(t *testing.T, when string, want ...string) {
 }
 
 func TestRights(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	status := filepath.Join(t.TempDir(), "status")
 	for effective, want := range map[string]string{
 		"00000000ffffffff": "PASS rights: may change",
@@ -78,7 +78,7 @@ func TestRights(t *testing.T) {
 }
 
 func TestArchive(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	sys := e.in.Config.Settings.Systems[0]
 	check := func() { e.archive(sys, e.path(sys.Directory)) }
 	check()
@@ -94,11 +94,12 @@ func TestArchive(t *testing.T) {
 	check()
 	e.expect(t, "closed", "PASS archive capstor: "+e.path(sys.Archive)+" is closed to other users")
 	e.archive(sys, "/proc")
-	e.expect(t, "elsewhere", "FAIL archive capstor: "+e.path(sys.Archive)+" is not on the same filesystem")
+	e.expect(t, "elsewhere", "FAIL archive capstor: "+e.path(sys.Archive)+" is not on the same "+
+		"filesystem")
 }
 
 func TestMount(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	sys := e.in.Config.Settings.Systems[0]
 	seen := planner.Mount{Filesystem: "ext4", Inode: 7}
 	roots := map[string]planner.RootIdentity{"capstor": {Filesystem: "ext4", Inode: 8}}
@@ -140,7 +141,7 @@ func TestTokenEnd(t *testing.T) {
 }
 
 func TestProxyTokenBeforeItExpires(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	for left, want := range map[time.Duration]string{
 		-time.Minute:    "FAIL proxy token: it expired 2026-03-01",
 		time.Hour:       "WARN proxy token: it expires 2026-03-01",
@@ -159,7 +160,7 @@ func TestProxyTokenBeforeItExpires(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	date := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Date"] = []string{date}
@@ -195,7 +196,7 @@ func (n *nodes) Holding() (kv.Holding, bool, error)           { return n.held, t
 func (n *nodes) Members(context.Context) ([]kv.Member, error) { return n.members, n.err }
 
 func TestShared(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	e.shared(t.Context())
 	e.expect(t, "a state in a file")
 
@@ -237,7 +238,7 @@ type others map[string]error
 func (o others) Check(_ context.Context, system string) error { return o[system] }
 
 func TestMarkers(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	found := others{}
 	e.in.Markers = func(string) (Markers, error) { return found, nil }
 	e.markers(t.Context())
@@ -252,7 +253,7 @@ func TestMarkers(t *testing.T) {
 }
 
 func TestLeftOver(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	e.leftOver()
 	e.expect(t, "nothing is left")
 	store := e.in.State
@@ -266,7 +267,8 @@ func TestLeftOver(t *testing.T) {
 	}
 	e.leftOver()
 	e.expect(t, "begun by a person",
-		"WARN plans: plan 0123456789ab, started 2026-03-01 12:00 UTC, is not finished: apply its file again")
+		"WARN plans: plan 0123456789ab, started 2026-03-01 12:00 UTC, is not finished: apply its file "+
+			"again")
 	own := filepath.Join(store.Dir(), "begun", "0123456789ab.plan")
 	if err := e.in.Files.Write(own, []byte("no plan"), nil); err != nil {
 		t.Fatal(err)
@@ -278,11 +280,11 @@ func TestLeftOver(t *testing.T) {
 }
 
 func TestSigners(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	e.in.Config.Approval.Required = 2
 	e.approvals()
-	e.expect(t, "local", "PASS approvals: local: anybody who can become root on this node may approve; 2 approvals "+
-		"needed")
+	e.expect(t, "local", "PASS approvals: local: anybody who can become root on this node may "+
+		"approve; 2 approvals needed")
 	e.in.Config.Approval.AllowedSigners = "signers"
 	text := ""
 	e.in.Signers = func(string) (*approval.Signers,
@@ -307,7 +309,7 @@ func TestSigners(t *testing.T) {
 
 // A user who may replace what root runs is found. So is a state on a disk that loses it.
 func TestTrust(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	e.in.UID = os.Geteuid()
 	e.in.ConfigPath = e.path("cscs-sync.hcl")
 	if err := os.WriteFile(e.in.ConfigPath, nil, 0o666); err != nil {

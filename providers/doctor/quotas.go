@@ -104,7 +104,7 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	switch _, err := c.List(ctx, []planner.Subject{some}); {
 	case errors.Is(err, providers.ErrNoList):
 		e.pass(check, "quotas are read one by one, because this release cannot list them%s",
-			e.forks(sys, state.Via, took))
+			e.lfsCost(sys, state.Via, took))
 	case err != nil:
 		e.warn(check, "quotas are read one by one, because they cannot be listed: %v", err)
 	default:
@@ -115,9 +115,9 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 // atOnce is how many quotas a plan reads at the same time on one mount.
 const atOnce = 8
 
-// forks says what it costs to start lfs for each quota, if that is how they are read, and what would
-// cost less. took is how long one took.
-func (e *examination) forks(sys planner.System, via string, took time.Duration) string {
+// lfsCost says what it costs to start lfs for each quota, if that is how they are read, and what
+// would cost less. took is how long one took.
+func (e *examination) lfsCost(sys planner.System, via string, took time.Duration) string {
 	if via != "lfs" {
 		return ""
 	}
@@ -191,11 +191,12 @@ func (e *examination) projects(sys planner.System) {
 	case dir.State != planner.DirPresent:
 		e.fail(check, "%s", dir.Why)
 	case !dir.HasProject:
-		e.fail(check, "the filesystem at %s has no project ids: use by = \"group\", or enable the project "+
-			"feature (on Lustre: on every target)", root.Path(sys.Directory))
+		e.fail(check, "the filesystem at %s has no project ids: use by = \"group\", or enable the "+
+			"project feature (on Lustre: on every target)", root.Path(sys.Directory))
 	case dir.Project == 0 && isExt4(root.Path(sys.Directory)):
 		e.warn(check, "ext4 shows project id 0 with and without its project feature, so it is unknown "+
-			"whether %s has project ids: look for \"project\" in the features that `dumpe2fs -h DEVICE` lists",
+			"whether %s has project ids: look for \"project\" in the features that `dumpe2fs -h DEVICE` "+
+			"lists",
 			root.Path(sys.Directory))
 	default:
 		e.pass(check, "the filesystem has project ids")

@@ -12,11 +12,12 @@ import (
 // TestForks says what starting lfs costs only where it is started, and names the ioctl only where a
 // person chose lfs.
 func TestForks(t *testing.T) {
-	e := fresh(t)
+	e := newExamination(t)
 	err := e.in.State.Update(func(tx ledger.Tx) error {
 		for i := range uint32(40) {
-			r := planner.Record{Key: planner.Key{Item: strconv.Itoa(int(i)), System: "capstor"}, Address: "/a",
-				System: "capstor", Storage: "capstor/a", QuotaBy: planner.ByGroup, QuotaID: 30000 + i/2}
+			r := planner.Record{Key: planner.Key{Item: strconv.Itoa(int(i)), System: "capstor"},
+				Address: "/a",
+				System:  "capstor", Storage: "capstor/a", QuotaBy: planner.ByGroup, QuotaID: 30000 + i/2}
 			if i >= 30 {
 				r.System = "iopsstor"
 			}
@@ -39,7 +40,7 @@ func TestForks(t *testing.T) {
 	} {
 		sys := planner.System{Name: "capstor"}
 		sys.Quota.By, sys.Quota.Client = planner.ByGroup, tt.client
-		if got := e.forks(sys, tt.via, 800*time.Millisecond); got != tt.want {
+		if got := e.lfsCost(sys, tt.via, 800*time.Millisecond); got != tt.want {
 			t.Errorf("client %s, read via %s: %q, want %q", tt.client, tt.via, got, tt.want)
 		}
 	}

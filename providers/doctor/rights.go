@@ -32,21 +32,21 @@ func (e *examination) rights(status string) {
 		}
 	}
 	var missing []string
-	for _, c := range needed(e.in.Config.Settings.Systems) {
+	for _, c := range neededCapabilities(e.in.Config.Settings.Systems) {
 		if effective&(1<<c.bit) == 0 {
 			missing = append(missing, c.name)
 		}
 	}
 	if len(missing) > 0 {
-		e.warn("rights", "this user lacks %s: plan works, but apply fails where it needs them; run apply "+
-			"as root", strings.Join(missing, ", "))
+		e.warn("rights", "this user lacks %s: plan works, but apply fails where it needs them; run "+
+			"apply as root", strings.Join(missing, ", "))
 		return
 	}
 	e.pass("rights", "may change owners, modes and quotas")
 }
 
-// needed returns the capabilities that an apply to the systems needs.
-func needed(systems []planner.System) []capability {
+// neededCapabilities returns the capabilities that an apply to the systems needs.
+func neededCapabilities(systems []planner.System) []capability {
 	all := []capability{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},
 		{unix.CAP_FOWNER, "CAP_FOWNER"}, {unix.CAP_FSETID, "CAP_FSETID"}}
 	limited := func(s planner.System) bool { return s.Quota.By == planner.ByGroup || byProject(s) }

@@ -33,8 +33,8 @@ func (e *examination) approvals() {
 	keys, required := signers.Len(), e.in.Config.Approval.Required
 	switch {
 	case keys < required:
-		e.fail("signers", "%s has %s that can be used, but %d different people must approve: no plan can "+
-			"ever be applied", path, planner.Count(keys, "line"), required)
+		e.fail("signers", "%s has %s that can be used, but %d different people must approve: no plan "+
+			"can ever be applied", path, planner.Count(keys, "line"), required)
 	case len(signers.Problems()) > 0:
 		e.warn("signers", "%s has %s that cannot be used: see the warnings above", path,
 			planner.Count(len(signers.Problems()), "line"))
@@ -89,10 +89,11 @@ func (e *examination) state() {
 	case err != nil:
 		e.warn("state's disk", "%v", err)
 	case name != "":
-		e.warn("state's disk", "%s is on %s, where locks and syncs may not be reliable: put the state on a "+
-			"local disk", e.in.State.Dir(), name)
+		e.warn("state's disk", "%s is on %s, where locks and syncs may not be reliable: put the state "+
+			"on a local disk", e.in.State.Dir(), name)
 	case free < leastFree:
-		e.fail("state's disk", "only %s free: an apply stops when it cannot write the state; free some space",
+		e.fail("state's disk", "only %s free: an apply stops when it cannot write the state; free some "+
+			"space",
 			planner.Bytes(free))
 	default:
 		e.pass("state's disk", "local, %d GiB free", free>>30)
@@ -142,8 +143,8 @@ func (e *examination) first(check, thing, state string, addresses []string) {
 	}
 }
 
-// unusable reports the loop's plan files that this version can't use.
-func (e *examination) unusable() {
+// checkLoopPlans reports the loop's plan files that this version can't use.
+func (e *examination) checkLoopPlans() {
 	own := e.in.State.Dir()
 	for _, dir := range []string{loop.BegunFolder(own), loop.PendingFolder(own)} {
 		names, err := e.in.Files.Plans(dir)
@@ -174,16 +175,16 @@ func (e *examination) leftOver() {
 		return // the check of the state reports it
 	}
 	e.failures()
-	e.unusable()
-	e.begun(plans)
+	e.checkLoopPlans()
+	e.warnUnfinished(plans)
 	if n, last, err := loop.FromFuture(e.in.State, e.in.Now()); err == nil && n > 0 {
 		e.warn("clock, state", "%s", loop.FutureText(n, last))
 	}
 	e.callbacks(calls)
 }
 
-// begun warns of plans that were started and are not finished.
-func (e *examination) begun(plans []ledger.Plan) {
+// warnUnfinished warns of plans that were started and are not finished.
+func (e *examination) warnUnfinished(plans []ledger.Plan) {
 	for _, p := range plans {
 		if p.Over() {
 			continue

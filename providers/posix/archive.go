@@ -47,7 +47,7 @@ func (s *System) checkSource(m Move) (*Dir, error) {
 
 // isInside reports whether p is dir or below it.
 func isInside(p, dir string) bool {
-	_, ok := below(p, dir)
+	_, ok := cutDirectory(p, dir)
 	return ok
 }
 
@@ -76,7 +76,7 @@ func (s *System) checkFolder(folder int, m Move, source *Dir) error {
 	if err := s.isClosed(folder, m.Folder); err != nil {
 		return err
 	}
-	if err := unchangeable(folder, s.root.Path(m.Folder)); err != nil {
+	if err := checkFlags(folder, s.root.Path(m.Folder)); err != nil {
 		return err
 	}
 	if err := s.nameFree(folder, m); err != nil {
@@ -234,7 +234,7 @@ func (s *System) restore(m Move, to string) error {
 		return err
 	}
 	defer unix.Close(parent)
-	if err := unchangeable(parent, path.Dir(s.root.Path(to))); err != nil {
+	if err := checkFlags(parent, path.Dir(s.root.Path(to))); err != nil {
 		return err
 	}
 	const exdev = "the filesystem does not allow moving it there (EXDEV): the directory above is on " +

@@ -61,8 +61,8 @@ func TestRestoreFindsFlags(t *testing.T) {
 	}
 }
 
-// again opens the system once more, as another process would.
-func (s *site) again() *System {
+// reopen opens the system once more, as another process would.
+func (s *site) reopen() *System {
 	s.t.Helper()
 	sys, err := s.root.System(s.conf, planner.RootIdentity{})
 	s.must(err)
@@ -121,7 +121,7 @@ func TestPrepareOnAFullFilesystem(t *testing.T) {
 			m := Move{From: "capstor/x", Inode: s.inode("capstor/x"), Folder: "capstor/.trash",
 				Name: "20261103T120000Z-0a1b2c3d-x"}
 			c.fill(s)
-			sys := s.again()
+			sys := s.reopen()
 			defer sys.Close()
 			if _, err := sys.PrepareArchive(m, []byte("{}")); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
@@ -180,7 +180,7 @@ func TestTwoNodesArchive(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for node := range 3 {
-		sys := s.again()
+		sys := s.reopen()
 		t.Cleanup(sys.Close)
 		wg.Go(func() {
 			for i := range n {

@@ -14,15 +14,15 @@ const (
 
 // movable returns an error if a flag of the directory, or of the directory above, prevents a move.
 func (s *System) movable(d *Dir) error {
-	if err := unchangeable(d.fd, d.Path()); err != nil {
+	if err := checkFlags(d.fd, d.Path()); err != nil {
 		return err
 	}
-	return unchangeable(d.parent, path.Dir(d.Path()))
+	return checkFlags(d.parent, path.Dir(d.Path()))
 }
 
-// unchangeable returns an error if an open directory has a flag that prevents moving it, or moving
+// checkFlags returns an error if an open directory has a flag that prevents moving it, or moving
 // anything out of it. If the flags cannot be read, it returns nil, and the kernel decides.
-func unchangeable(fd int, where string) error {
+func checkFlags(fd int, where string) error {
 	flag, what := "", ""
 	switch immutable, appendOnly := flags(fd); {
 	case immutable:

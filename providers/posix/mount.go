@@ -54,15 +54,15 @@ func (r *Root) open(system planner.System) (*System, planner.Mount) {
 		return nil, planner.Mount{Unknown: fmt.Sprintf("%s could not be opened: %v", where, explain(err))}
 	}
 	s := &System{root: r, settings: system, fd: fd, top: -1}
-	if mount := s.look(where); mount.Problem+mount.Unknown != "" {
+	if mount := s.findMount(where); mount.Problem+mount.Unknown != "" {
 		s.Close()
 		return nil, mount
 	}
 	return s, s.mount
 }
 
-// look finds out what is mounted where the system's directory is.
-func (s *System) look(where string) planner.Mount {
+// findMount finds out what is mounted where the system's directory is.
+func (s *System) findMount(where string) planner.Mount {
 	unknown := func(what string, err error) planner.Mount {
 		return planner.Mount{Unknown: fmt.Sprintf("%s: %s: %v", where, what, explain(err))}
 	}

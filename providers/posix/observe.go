@@ -39,16 +39,16 @@ func (s *System) unknown(what, storage string, err error) planner.Directory {
 func (s *System) refused(at int, rel, storage string, err error) planner.Directory {
 	switch err {
 	case unix.ENOENT:
-		return s.absent(at, rel, storage)
+		return s.absentDirectory(at, rel, storage)
 	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV, unix.ENXIO:
 		return s.obstructed(at, rel, storage)
 	}
 	return s.unknown("open", storage, err)
 }
 
-// absent counts how many of the directories above are missing, too. If the system's directory
-// itself is gone, nothing below it is called absent.
-func (s *System) absent(at int, rel, storage string) planner.Directory {
+// absentDirectory counts how many of the directories above are missing, too. If the system's
+// directory itself is gone, nothing below it is called absent.
+func (s *System) absentDirectory(at int, rel, storage string) planner.Directory {
 	if st, err := fstat(at); err != nil || st.Nlink == 0 {
 		return planner.Directory{Why: fmt.Sprintf("the directory of system %s was removed or unmounted "+
 			"in the meantime", s.settings.Name)}

@@ -21,16 +21,16 @@ const (
 	look = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
 )
 
-// races is how often a lookup is retried when the kernel says that a rename elsewhere disturbed it
-// (EAGAIN).
-const races = 1000
+// maxRaces is how often a lookup is retried when the kernel says that a rename elsewhere disturbed
+// it (EAGAIN).
+const maxRaces = 1000
 
 // openat2 looks up name, starting at the directory at. It tries again when the kernel asks for it.
 func openat2(at int, name string, flags int, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
 	for tries := 0; ; tries++ {
 		fd, err := unix.Openat2(at, name, &how)
-		if err == unix.EINTR || err == unix.EAGAIN && tries < races {
+		if err == unix.EINTR || err == unix.EAGAIN && tries < maxRaces {
 			continue
 		}
 		return fd, err
@@ -94,9 +94,9 @@ func isClean(p string) bool {
 	return filepath.IsLocal(p) && path.Clean(p) == p && !strings.ContainsRune(p, 0)
 }
 
-// below removes the directory dir from the front of p: below("a/b", "a") is "b", and below("a",
-// "a") is ".".
-func below(p, dir string) (string, bool) {
+// cutDirectory removes the directory dir from the front of p: cutDirectory("a/b", "a") is "b", and
+// cutDirectory("a", "a") is ".".
+func cutDirectory(p, dir string) (string, bool) {
 	if dir == "." || dir == "" {
 		return p, true
 	}

@@ -39,10 +39,10 @@ func (s *System) base(storage string) (fd int, rel string, err error) {
 	if !isClean(storage) {
 		return -1, "", refuse(ErrObstructed, "%q is not a clean path below storage.root", storage)
 	}
-	if rel, ok := below(storage, s.settings.Directory); ok {
+	if rel, ok := cutDirectory(storage, s.settings.Directory); ok {
 		return s.fd, rel, nil
 	}
-	if rel, ok := below(storage, s.topPath); ok && s.top >= 0 {
+	if rel, ok := cutDirectory(storage, s.topPath); ok && s.top >= 0 {
 		return s.top, rel, nil
 	}
 	return -1, "", refuse(ErrElsewhere, "%s is not on the mount of system %s", s.root.Path(storage),

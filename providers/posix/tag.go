@@ -48,7 +48,7 @@ func (d *Dir) Tag(ctx context.Context, id planner.ProjectID,
 	}
 	t := &tagging{ctx: ctx, root: d.system.root, id: uint32(id), tell: tell,
 		linked: map[uint64]uint64{}}
-	t.below(d.fd, d.Path(), 0)
+	t.tagBelow(d.fd, d.Path(), 0)
 	if err := t.result(what, d.Path()); err != nil {
 		return 0, err
 	}
@@ -56,7 +56,7 @@ func (d *Dir) Tag(ctx context.Context, id planner.ProjectID,
 		return 0, err
 	}
 	t.again = true
-	t.below(d.fd, d.Path(), 0)
+	t.tagBelow(d.fd, d.Path(), 0)
 	return len(t.linked), t.result(what, d.Path())
 }
 
@@ -97,8 +97,8 @@ func (t *tagging) result(what, path string) error {
 	return nil
 }
 
-// below tags everything in the open directory fd.
-func (t *tagging) below(fd int, path string, depth int) {
+// tagBelow tags everything in the open directory fd.
+func (t *tagging) tagBelow(fd int, path string, depth int) {
 	if depth == tagDepth {
 		t.fail(path, fmt.Errorf("it is more than %d directories deep", tagDepth))
 		return
@@ -187,7 +187,7 @@ func (t *tagging) directory(hold int, path string, depth int) {
 		return
 	}
 	if changed || !t.again {
-		t.below(fd, path, depth+1)
+		t.tagBelow(fd, path, depth+1)
 	}
 }
 

@@ -53,7 +53,7 @@ func limitsOf(t planner.Traits, q planner.Limits) (Limits, error) {
 		if a.IsSpace() {
 			unit, most = uint64(t.Unit), uint64(t.MaxSpace)
 		}
-		n, err := wire(a, q[a], unit, most)
+		n, err := toUnits(a, q[a], unit, most)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a, err))
 		}
@@ -81,8 +81,8 @@ func CheckID(by planner.QuotaBy, id uint32) error {
 	return nil
 }
 
-// wire converts a limit to a number of units.
-func wire(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint64, error) {
+// toUnits converts a limit to a number of units.
+func toUnits(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint64, error) {
 	n, ok := l.Number()
 	switch {
 	case l.IsUnlimited():

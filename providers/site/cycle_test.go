@@ -73,7 +73,7 @@ func newCycle(t *testing.T, kind string, onRemove planner.RemovePolicy) *cycle {
 	if os.Getuid() != 0 {
 		c.item.GID = int64(os.Getgid())
 	}
-	c.wants("2")
+	c.requestHardLimit("2")
 	return c
 }
 
@@ -84,8 +84,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wants makes the proxy ask for a hard limit in tera.
-func (c *cycle) wants(tera string) {
+// requestHardLimit makes the proxy ask for a hard limit in tera.
+func (c *cycle) requestHardLimit(tera string) {
 	space, err := planner.ParseDecimal(tera)
 	must(c.t, err)
 	inodes, err := planner.ParseDecimal("1000")
@@ -178,7 +178,7 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 		}
 		return nil
 	}
-	e := &apply.Engine{Storage: storage, Orders: waldurOf{c, alive},
+	e := &apply.Engine{Storage: storage, Orders: oneOrderWaldur{c, alive},
 		Journal: journalOf{c.store, alive}, Now: func() time.Time { return c.now }, Guard: alive,
 		Sleep: func(context.Context, time.Duration) error { return alive() }, Notify: func(apply.Event) {}, Parallelism: 1, Host: "node", Who: "root",
 		RootUID: c.cfg.Settings.Root.UID, RootGID: c.cfg.Settings.Root.GID,
@@ -205,8 +205,8 @@ func (c *cycle) run(p *planner.Plan, id string) (lived bool) {
 	return true
 }
 
-// waldurOf is a Waldur with one order.
-type waldurOf struct {
+// oneOrderWaldur is a Waldur with one order.
+type oneOrderWaldur struct {
 	c     *cycle
 	alive func() error
 }
@@ -215,14 +215,14 @@ func (c *cycle) asOrdered() planner.Order {
 	return planner.Order{ID: bioOrder, Type: planner.OrderTerminate, State: c.order, Resource: bioItem}
 }
 
-func (w waldurOf) Get(context.Context, string) (planner.Order, error) {
+func (w oneOrderWaldur) Get(context.Context, string) (planner.Order, error) {
 	return w.c.asOrdered(), w.alive()
 }
-func (w waldurOf) Resource(context.Context, string) (apply.Resource, error) {
+func (w oneOrderWaldur) Resource(context.Context, string) (apply.Resource, error) {
 	return apply.Resource{}, w.alive()
 }
 
-func (w waldurOf) Send(_ context.Context, call apply.Call) apply.Answer {
+func (w oneOrderWaldur) Send(_ context.Context, call apply.Call) apply.Answer {
 	if err := w.alive(); err != nil {
 		return apply.Answer{Err: err}
 	}
@@ -312,7 +312,8 @@ func scenes() []scene {
 	two := map[string]string{bioAt: "2 TiB"}
 	return []scene{
 		{name: "create", prepare: func(*cycle) {}, kind: planner.Create, want: two},
-		{name: "raise", prepare: func(c *cycle) { made(c); c.wants("3") }, kind: planner.Update,
+		{name: "raise", prepare: func(c *cycle) { made(c); c.requestHardLimit("3") },
+			kind: planner.Update,
 			want: map[string]string{bioAt: "3 TiB"}},
 		{name: "drift", prepare: func(c *cycle) {
 			made(c)

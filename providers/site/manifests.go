@@ -38,21 +38,22 @@ func (s *Site) Manifests(ctx context.Context, recorded map[string]planner.RootId
 		if err != nil {
 			return nil, nil, err
 		}
-		some, wrong := usable(settings.Archive, list)
+		some, wrong := usableManifests(settings.Archive, list)
 		found, problems = append(found, some...), append(problems, wrong...)
 	}
 	return found, problems, nil
 }
 
-// usable returns the manifests whose directories are next to them. Killed attempts leave manifests
-// without a directory, which mean nothing. If several manifests describe one directory, the newest
-// counts.
-func usable(folder string, list []posix.Manifest) (found []planner.Archived, problems []error) {
+// usableManifests returns the manifests whose directories are next to them. Killed attempts leave
+// manifests without a directory, which mean nothing. If several manifests describe one directory,
+// the newest counts.
+func usableManifests(folder string,
+	list []posix.Manifest) (found []planner.Archived, problems []error) {
 	newest := map[string]planner.Archived{}
 	for _, m := range list {
 		x, err := parseManifest(&m)
 		if err == nil {
-			err = standsBeside(folder, &m, &x)
+			err = checkBeside(folder, &m, &x)
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("manifest %s/%s: %w", folder, m.File, err))
@@ -68,8 +69,8 @@ func usable(folder string, list []posix.Manifest) (found []planner.Archived, pro
 	return slices.Collect(maps.Values(newest)), problems
 }
 
-// standsBeside checks that a manifest describes the directory next to it, if there is one.
-func standsBeside(folder string, m *posix.Manifest, x *planner.Archived) error {
+// checkBeside checks that a manifest describes the directory next to it, if there is one.
+func checkBeside(folder string, m *posix.Manifest, x *planner.Archived) error {
 	present := m.Directory.State == planner.DirPresent
 	switch {
 	case present && x.Archive != folder+"/"+m.Name:

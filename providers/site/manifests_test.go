@@ -23,7 +23,7 @@ func TestUsableManifests(t *testing.T) {
 		return data
 	}
 	present := planner.Directory{State: planner.DirPresent, Inode: 7}
-	found, problems := usable("c/.trash", []posix.Manifest{
+	found, problems := usableManifests("c/.trash", []posix.Manifest{
 		{File: "1", Name: "a", Data: manifest("a", 7, time.Hour), Directory: present},
 		{File: "2", Name: "a", Data: manifest("a", 7, 0), Directory: present},
 		{File: "3", Name: "b", Data: manifest("b", 7, 0),
@@ -42,7 +42,7 @@ func TestUsableManifests(t *testing.T) {
 		"an unknown member":    {Name: "a", Data: []byte(`{"evil":1}`), Directory: present},
 		"unreadable":           {Name: "a", Err: errors.New("not root's own"), Directory: present},
 	} {
-		if found, problems := usable("c/.trash", []posix.Manifest{m}); len(found) != 0 ||
+		if found, problems := usableManifests("c/.trash", []posix.Manifest{m}); len(found) != 0 ||
 			len(problems) != 1 {
 			t.Errorf("%s: %+v, %v", what, found, problems)
 		}

@@ -31,8 +31,8 @@ func (s *Site) Markers(own posix.Marker, roots map[string]planner.RootIdentity) 
 		calls: hang.New(s.o.MountTimeout)}
 }
 
-// on calls f with an opened system, and waits no longer than a mount may take.
-func (m *Markers) on(ctx context.Context, name string, f func(*posix.System) error) error {
+// withSystem calls f with an opened system, and waits no longer than a mount may take.
+func (m *Markers) withSystem(ctx context.Context, name string, f func(*posix.System) error) error {
 	i := slices.IndexFunc(m.systems, func(s planner.System) bool { return s.Name == name })
 	if i < 0 {
 		return fmt.Errorf("system %s is not in the configuration", render.Quote(name))
@@ -61,7 +61,7 @@ func (m *Markers) opened(system planner.System, f func(*posix.System) error) err
 
 // Find returns the marker of a system, or nil if it has none.
 func (m *Markers) Find(ctx context.Context, system string) (found *posix.Marker, err error) {
-	err = m.on(ctx, system, func(s *posix.System) error {
+	err = m.withSystem(ctx, system, func(s *posix.System) error {
 		marker, there, err := s.Marker()
 		if there {
 			found = &marker
@@ -82,7 +82,7 @@ func (m *Markers) Check(ctx context.Context, system string) error {
 
 // Mark writes the marker of this state to a system. With take, it replaces another state's marker.
 func (m *Markers) Mark(ctx context.Context, system string, take bool) error {
-	return m.on(ctx, system, func(s *posix.System) error {
+	return m.withSystem(ctx, system, func(s *posix.System) error {
 		_, err := s.Mark(m.own, take)
 		return err
 	})

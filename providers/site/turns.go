@@ -23,7 +23,7 @@ func (s *turns) take(ctx context.Context, filesystem string) (release func(), er
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wait to set a quota on %s: %w", filesystem, err)
 	}
-	free := s.on(filesystem)
+	free := s.turnsOf(filesystem)
 	select {
 	case free <- struct{}{}:
 		return func() { <-free }, nil
@@ -32,8 +32,8 @@ func (s *turns) take(ctx context.Context, filesystem string) (release func(), er
 	}
 }
 
-// on returns the turns of a filesystem.
-func (s *turns) on(filesystem string) chan struct{} {
+// turnsOf returns the turns of a filesystem.
+func (s *turns) turnsOf(filesystem string) chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byName == nil {

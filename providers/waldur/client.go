@@ -118,8 +118,8 @@ var errEcho = errors.New("the answer repeats our token, so it is not used: have 
 // echoes reports whether the answer repeats our token.
 func (r reply) echoes() bool { return web.Echoes(r.body, r.secret) }
 
-// redirect returns where the answer redirects us to. The client never follows a redirect.
-func (r reply) redirect() (string, bool) {
+// redirectTarget returns where the answer redirects us to. The client never follows a redirect.
+func (r reply) redirectTarget() (string, bool) {
 	if r.status < 300 || r.status > 399 {
 		return "", false
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// shows reports whether a text contains a useful part of a secret.
-func shows(text, secret string) bool {
+// leaks reports whether a text contains a useful part of a secret.
+func leaks(text, secret string) bool {
 	for i := 0; i+8 <= len(secret); i++ {
 		if strings.Contains(text, secret[i:i+8]) {
 			return true
@@ -86,7 +86,7 @@ func TestSecretsInAnswers(t *testing.T) {
 		}
 		for _, text := range []string{source.Name(), fmt.Sprint(listing), fmt.Sprint(got),
 			fmt.Sprint(resource), sent.Detail, fmt.Sprint(sent.Err), fmt.Sprint(other.Err)} {
-			if shows(text, testToken) || shows(text, path) {
+			if leaks(text, testToken) || leaks(text, path) {
 				t.Errorf("%s: %s", name, text)
 			}
 		}

@@ -153,7 +153,7 @@ func (p *parser) intent(it *planner.Item) {
 	} else {
 		p.bad(itemStatus, "unknown value %.40q", string(s))
 	}
-	it.MountPath = p.texts.Keep(p.within(itemMountDefault, maxPath))
+	it.MountPath = p.texts.Keep(p.shortString(itemMountDefault, maxPath))
 	it.Permission = p.interned(itemPermissionValue)
 	if !isOctal(it.Permission) {
 		p.bad(itemPermissionValue, "%.40q is not three or four octal digits", it.Permission)
@@ -283,10 +283,10 @@ func (p *parser) id(at field) []byte {
 }
 
 // interned returns the string at a field, which is stored once however many items have it.
-func (p *parser) interned(at field) string { return p.intern(p.within(at, maxWord)) }
+func (p *parser) interned(at field) string { return p.intern(p.shortString(at, maxWord)) }
 
-// within returns the string at a field, or nil if it is longer than most bytes.
-func (p *parser) within(at field, most int) []byte {
+// shortString returns the string at a field, or nil if it is longer than most bytes.
+func (p *parser) shortString(at field, most int) []byte {
 	s := p.str(at)
 	if len(s) > most {
 		p.bad(at, "longer than %d bytes", most)

@@ -63,7 +63,7 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 // lists each system separately, where the proxy supports that.
 func (l *listing) read(ctx context.Context, to filter) error {
 	before := len(l.items)
-	l.tell(0, 0)
+	l.report(0, 0)
 	first, err := l.page(ctx, 1, to)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (l *listing) read(ctx context.Context, to filter) error {
 			return err
 		}
 	}
-	l.tell(len(first.Items)-before, first.Total)
+	l.report(len(first.Items)-before, first.Total)
 	l.items = slices.Grow(first.Items, min(max(first.Total-len(first.Items)+before, 0), maxReserved))
 	for n := 2; n <= first.Pages(); n++ {
 		page, err := l.page(ctx, n, to)
@@ -85,7 +85,7 @@ func (l *listing) read(ctx context.Context, to filter) error {
 				"%d in pages of %d", n, page.Total, page.Limit, first.Total, first.Limit)}
 		}
 		l.items = page.Items
-		l.tell(len(l.items)-before, first.Total)
+		l.report(len(l.items)-before, first.Total)
 	}
 	if got := len(l.items) - before; got != first.Total {
 		return &ChangedError{fmt.Sprintf("%d items on %d pages, but the total is %d", got, first.Pages(),
@@ -97,7 +97,7 @@ func (l *listing) read(ctx context.Context, to filter) error {
 // listingWork names a source's work for people.
 const listingWork = "Listing resources"
 
-func (l *listing) tell(done, total int) {
+func (l *listing) report(done, total int) {
 	if l.of > 0 { // this is a part, so report on the whole
 		done, total = len(l.items), l.of
 	}

@@ -32,7 +32,7 @@ func (w *Notes) tell(ctx context.Context, n feedback.Note) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := w.orders.within(ctx)
+	ctx, cancel := w.orders.withTimeout(ctx)
 	defer cancel()
 	var buf bytes.Buffer
 	place := web.Place(w.orders.options.Hidden, target)

@@ -122,7 +122,7 @@ func (s *oidcSource) refusal(e *oauth2.RetrieveError) error {
 	refused := &web.StatusError{Place: s.place, Status: r.status,
 		Detail: web.Printable(s.hidden.Text(words)), RetryAfter: r.retryAfter(s.now()),
 		Hint: "check token_url, client_id and client_secret in proxy.oidc"}
-	if to, ok := r.redirect(); ok {
+	if to, ok := r.redirectTarget(); ok {
 		refused.Detail = "it redirects to " + to + ", and redirects are not followed"
 	}
 	return refused

@@ -149,7 +149,7 @@ func (o *orders) resource(ctx context.Context, target string) (apply.Resource, e
 
 // read returns the body of Waldur's answer to a GET request.
 func (o *orders) read(ctx context.Context, target string) ([]byte, error) {
-	ctx, cancel := o.within(ctx)
+	ctx, cancel := o.withTimeout(ctx)
 	defer cancel()
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodGet, target, nil, maxOrderBytes, &buf)
@@ -188,7 +188,7 @@ func (r reply) checkFromWaldur() error {
 	return nil
 }
 
-func (o *orders) within(ctx context.Context) (context.Context, context.CancelFunc) {
+func (o *orders) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.options.Timeout,
 		fmt.Errorf("none within %v", o.options.Timeout))
 }
@@ -196,7 +196,7 @@ func (o *orders) within(ctx context.Context) (context.Context, context.CancelFun
 func (o *orders) refusal(target string, r reply) error {
 	e := &web.StatusError{Place: web.Place(o.options.Hidden, target), Status: r.status,
 		Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
-	if to, ok := r.redirect(); ok {
+	if to, ok := r.redirectTarget(); ok {
 		e.Detail, e.Hint = "it redirects to "+to, "redirects are not followed; check waldur.url"
 	}
 	switch r.status {
@@ -223,7 +223,7 @@ func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
 	if err != nil {
 		return apply.Answer{Err: err}
 	}
-	ctx, cancel := o.within(ctx)
+	ctx, cancel := o.withTimeout(ctx)
 	defer cancel()
 	var buf bytes.Buffer
 	r, err := o.client.do(ctx, http.MethodPost, url, call.Body, maxAnswerBytes, &buf)
@@ -236,7 +236,7 @@ func (o *orders) send(ctx context.Context, call apply.Call) apply.Answer {
 			err)}
 	}
 	a := apply.Answer{Status: r.status, Detail: r.detail(), RetryAfter: r.retryAfter(o.options.Now())}
-	if to, ok := r.redirect(); ok {
+	if to, ok := r.redirectTarget(); ok {
 		a.Detail = "it redirects to " + to + ", and redirects are not followed"
 	}
 	return a

@@ -48,7 +48,7 @@ func TestRealOrders(t *testing.T) {
 		"creating_archive":           {Type: planner.OrderCreate, State: planner.OrderPendingProvider, HasLimits: true},
 		"creating_users_executing":   {Type: planner.OrderCreate, State: planner.OrderExecuting, HasLimits: true},
 		"updating_limits":            {Type: planner.OrderUpdate, State: planner.OrderPendingProvider, HasLimits: true},
-		"updating_options":           {Type: planner.OrderUpdate, State: planner.OrderPendingProvider, Options: &planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: dec(t, "15")}}},
+		"updating_options":           {Type: planner.OrderUpdate, State: planner.OrderPendingProvider, Options: &planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: decimal(t, "15")}}},
 		"erred_with_terminate_order": {Type: planner.OrderTerminate, State: planner.OrderPendingProvider},
 		"pending_consumer_update":    {Type: planner.OrderUpdate, State: planner.OrderPendingConsumer, HasLimits: true},
 	} {
@@ -64,7 +64,7 @@ func TestRealOrders(t *testing.T) {
 	}
 }
 
-func dec(t *testing.T, s string) planner.Decimal {
+func decimal(t *testing.T, s string) planner.Decimal {
 	t.Helper()
 	d, err := planner.ParseDecimal(s)
 	if err != nil {
@@ -95,8 +95,8 @@ func TestOrderOptions(t *testing.T) {
 		{`{"new_options":{}}`, nil, ""},
 		{`{"new_options":{"color":"red"}}`, &planner.Options{}, ""},
 		{`{"new_options":{"hard_quota_space":12.5,"soft_quota_inodes":"1500000","hard_quota_inodes":2e6,"permissions":"2770"}}`,
-			&planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: dec(t, "12.5"),
-				planner.InodesSoft: dec(t, "1500000"), planner.InodesHard: dec(t,
+			&planner.Options{Quotas: planner.ProxyQuotas{planner.SpaceHard: decimal(t, "12.5"),
+				planner.InodesSoft: decimal(t, "1500000"), planner.InodesHard: decimal(t,
 					"2e6")}, Permission: "2770"}, ""},
 		{`{"new_options":{"permissions":775}}`, &planner.Options{Permission: "775"}, ""},
 		{`{"new_options":{"hard_quota_space":null}}`, nil, "new_options.hard_quota_space: want a number, got null"},

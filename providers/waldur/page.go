@@ -143,7 +143,7 @@ func (p *parser) envelope(page *listingPage) error {
 	page.Limit = p.count(pageLimit, 1)
 	page.Total = p.count(pageTotal, 0)
 	if v := p.got[filterSystem]; v.kind == kindString {
-		page.System = string(p.within(filterSystem, maxWord))
+		page.System = string(p.shortString(filterSystem, maxWord))
 	}
 	if p.problem != "" {
 		return errors.New(p.problem)

@@ -187,7 +187,7 @@ func (p *proxy) pageURL(n int, to filter) string {
 func (p *proxy) refusal(r reply) error {
 	e := &web.StatusError{Place: p.place, Status: r.status, Detail: r.detail(),
 		RetryAfter: r.retryAfter(p.options.Clock.Now())}
-	if to, ok := r.redirect(); ok {
+	if to, ok := r.redirectTarget(); ok {
 		e.Detail = "it redirects to " + to
 		e.Hint = "redirects are not followed; use the URL with a trailing slash in proxy.url"
 		return e

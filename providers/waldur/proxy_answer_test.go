@@ -48,12 +48,12 @@ func TestRefusals(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = w.Write(response(t, c.file))
 			})
-			err := r.fails(t, append(c.says, "list resources: page 1: "+
+			err := r.expectError(t, append(c.says, "list resources: page 1: "+
 				"127.0.0.1:", "/api/storage-resources/ answered")...)
 			var s *web.StatusError
-			if !errors.As(err, &s) || s.Status != c.status || len(r.asked()) != c.tries ||
+			if !errors.As(err, &s) || s.Status != c.status || len(r.queries()) != c.tries ||
 				len(r.clock.slept) != c.tries-1 {
-				t.Errorf("%v after %d requests, slept %v", err, len(r.asked()), r.clock.slept)
+				t.Errorf("%v after %d requests, slept %v", err, len(r.queries()), r.clock.slept)
 			}
 		})
 	}
@@ -69,10 +69,10 @@ func TestRedirect(t *testing.T) {
 		http.Redirect(w, req, strings.Replace(elsewhere.URL, "http://", "http://user:"+testToken+"@",
 			1)+"/x/?"+testToken, http.StatusTemporaryRedirect)
 	})
-	r.fails(t, "answered 307 (Temporary Redirect): it redirects to "+
+	r.expectError(t, "answered 307 (Temporary Redirect): it redirects to "+
 		"127.0.0.1:", "use the URL with a trailing slash in proxy.url")
-	if len(r.asked()) != 1 {
-		t.Error(r.asked())
+	if len(r.queries()) != 1 {
+		t.Error(r.queries())
 	}
 }
 
@@ -92,9 +92,9 @@ func TestNotJSON(t *testing.T) {
 				_ *http.Request) {
 				fmt.Fprint(w, c.body)
 			})
-			r.fails(t, c.says)
-			if len(r.asked()) != 1 {
-				t.Error(r.asked())
+			r.expectError(t, c.says)
+			if len(r.queries()) != 1 {
+				t.Error(r.queries())
 			}
 		})
 	}
@@ -107,9 +107,9 @@ func TestAnswerBreaksOff(t *testing.T) {
 		w.Header().Set("Content-Length", "100000")
 		fmt.Fprint(w, pageOf(goodItem))
 	})
-	err := r.fails(t, "the answer ended early, after", "unexpected EOF")
-	if !errors.Is(err, apply.ErrUnreachable) || len(r.asked()) != 3 {
-		t.Error(err, len(r.asked()))
+	err := r.expectError(t, "the answer ended early, after", "unexpected EOF")
+	if !errors.Is(err, apply.ErrUnreachable) || len(r.queries()) != 3 {
+		t.Error(err, len(r.queries()))
 	}
 }
 
@@ -122,7 +122,7 @@ func TestAnswerTooLong(t *testing.T) {
 			}
 		}
 	})
-	r.fails(t, "the page is longer than 32 MiB")
+	r.expectError(t, "the page is longer than 32 MiB")
 }
 
 // TestTLSIsVerified: a certificate by an unknown authority is refused.
@@ -178,5 +178,5 @@ func TestTokenInTheAnswer(t *testing.T) {
 		w.WriteHeader(401)
 		fmt.Fprintf(w, `{"detail":"bad header %s"}`, req.Header.Get("Authorization"))
 	})
-	r.fails(t, "bad header Bearer (secret)")
+	r.expectError(t, "bad header Bearer (secret)")
 }

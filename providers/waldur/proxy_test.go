@@ -75,8 +75,8 @@ func newRig(t *testing.T, timeout time.Duration, play http.HandlerFunc) *rig {
 	return r
 }
 
-// asked returns the queries so far.
-func (r *rig) asked() []string {
+// queries returns the queries so far.
+func (r *rig) queries() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.requests)
@@ -86,8 +86,9 @@ func (r *rig) list(statuses ...planner.Status) ([]planner.Item, error) {
 	return r.source.List(context.Background(), statuses)
 }
 
-// fails expects List to fail with an error that contains all of these texts, and never the token.
-func (r *rig) fails(t *testing.T, says ...string) error {
+// expectError expects List to fail with an error that contains all of these texts, and never the
+// token.
+func (r *rig) expectError(t *testing.T, says ...string) error {
 	t.Helper()
 	items, err := r.list()
 	if err == nil {
@@ -146,8 +147,8 @@ func TestListPages(t *testing.T) {
 		t.Fatalf("%d items, %v", len(items), err)
 	}
 	want := []string{"page=1&page_size=500", "page=2&page_size=500", "page=3&page_size=500"}
-	if !slices.Equal(r.asked(), want) || r.clock.slept != nil {
-		t.Errorf("requests %v, slept %v", r.asked(), r.clock.slept)
+	if !slices.Equal(r.queries(), want) || r.clock.slept != nil {
+		t.Errorf("requests %v, slept %v", r.queries(), r.clock.slept)
 	}
 	if !strings.HasSuffix(r.source.Name(), "/api/storage-resources/") ||
 		strings.Contains(r.source.Name(), "http") {
@@ -207,7 +208,8 @@ func TestListingChanges(t *testing.T) {
 				page, _ := strconv.Atoi(req.URL.Query().Get("page"))
 				c.page(w, page)
 			})
-			err := r.fails(t, c.says, "the listing changed while it was read, 3 times", "try again later")
+			err := r.expectError(t, c.says, "the listing changed while it was read, 3 "+
+				"times", "try again later")
 			var changed *ChangedError
 			if !errors.As(err, &changed) || len(r.clock.slept) != 2 {
 				t.Errorf("%T, slept %v", err, r.clock.slept)
@@ -231,8 +233,8 @@ func TestListingSettles(t *testing.T) {
 	if err != nil || len(items) != 501 || items[0].Key.Item[:8] != "000003e8" {
 		t.Errorf("%d items, %v", len(items), err)
 	}
-	if len(r.asked()) != 4 || r.asked()[2] != "page=1&page_size=500" {
-		t.Error(r.asked())
+	if len(r.queries()) != 4 || r.queries()[2] != "page=1&page_size=500" {
+		t.Error(r.queries())
 	}
 }
 
@@ -246,8 +248,8 @@ func TestListStatuses(t *testing.T) {
 	if err != nil || len(items) != 12 {
 		t.Errorf("%d items, %v", len(items), err)
 	}
-	if len(r.asked()) != 4 || r.asked()[1] != "page=1&page_size=500&status=updating" {
-		t.Error(r.asked())
+	if len(r.queries()) != 4 || r.queries()[1] != "page=1&page_size=500&status=updating" {
+		t.Error(r.queries())
 	}
 }
 
@@ -292,7 +294,7 @@ func TestItemsWithoutAKey(t *testing.T) {
 // TestBackoff: the pauses double, and half of each is random.
 func TestBackoff(t *testing.T) {
 	r := newRig(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) })
-	r.fails(t, "502")
+	r.expectError(t, "502")
 	if want := []time.Duration{1500 * time.Millisecond, 3 * time.Second}; !slices.Equal(r.clock.slept,
 		want) {
 		t.Errorf("slept %v", r.clock.slept)
@@ -311,9 +313,9 @@ func TestListRetriesAPage(t *testing.T) {
 		servePage(w, req, 0, 501)
 	})
 	items, err := r.list()
-	if err != nil || len(items) != 501 || len(r.asked()) != 3 ||
+	if err != nil || len(items) != 501 || len(r.queries()) != 3 ||
 		!slices.Equal(r.clock.slept, []time.Duration{7 * time.Second}) {
-		t.Errorf("%d items, %v, %v, slept %v", len(items), err, r.asked(), r.clock.slept)
+		t.Errorf("%d items, %v, %v, slept %v", len(items), err, r.queries(), r.clock.slept)
 	}
 }
 
@@ -322,9 +324,9 @@ func TestRetryAfterBeyondTheDeadline(t *testing.T) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(503)
 	})
-	r.fails(t, "503", "the proxy asks to wait 1h0m0s, which would exceed proxy.timeout")
-	if len(r.asked()) != 1 || r.clock.slept != nil {
-		t.Errorf("%d requests, slept %v", len(r.asked()), r.clock.slept)
+	r.expectError(t, "503", "the proxy asks to wait 1h0m0s, which would exceed proxy.timeout")
+	if len(r.queries()) != 1 || r.clock.slept != nil {
+		t.Errorf("%d requests, slept %v", len(r.queries()), r.clock.slept)
 	}
 }
 
@@ -345,7 +347,7 @@ func TestDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 300*time.Millisecond, play)
 			start := time.Now()
-			r.fails(t, "no complete listing within 300ms (proxy.timeout)")
+			r.expectError(t, "no complete listing within 300ms (proxy.timeout)")
 			if d := time.Since(start); d > 5*time.Second {
 				t.Errorf("took %v", d)
 			}
@@ -363,15 +365,15 @@ func TestListCancelled(t *testing.T) {
 		<-req.Context().Done()
 	})
 	_, err := r.source.List(ctx, nil)
-	if !errors.Is(err, context.Canceled) || len(r.asked()) != 1 {
-		t.Error(err, r.asked())
+	if !errors.Is(err, context.Canceled) || len(r.queries()) != 1 {
+		t.Error(err, r.queries())
 	}
 }
 
 func TestNobodyListens(t *testing.T) {
 	r := newRig(t, time.Minute, func(http.ResponseWriter, *http.Request) {})
 	r.server.Close()
-	err := r.fails(t, "page 1: 127.0.0.1:", "/api/storage-resources/: no answer: "+
+	err := r.expectError(t, "page 1: 127.0.0.1:", "/api/storage-resources/: no answer: "+
 		"", "connection refused")
 	if !errors.Is(err, apply.ErrUnreachable) || len(r.clock.slept) != 2 {
 		t.Error(err, r.clock.slept)

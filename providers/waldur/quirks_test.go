@@ -9,7 +9,7 @@ import (
 
 // These tests pin how the numbered quirks of the real proxy are read.
 
-func mini(t *testing.T) []planner.Item {
+func miniListing(t *testing.T) []planner.Item {
 	t.Helper()
 	return parse(t, string(response(t, "mini.json"))).Items
 }
@@ -18,7 +18,7 @@ func mini(t *testing.T) []planner.Item {
 func itemAt(t *testing.T, path string, status planner.Status) planner.Item {
 	t.Helper()
 	var found []planner.Item
-	for _, it := range mini(t) {
+	for _, it := range miniListing(t) {
 		if it.MountPath == path && it.Status == status {
 			found = append(found, it)
 		}
@@ -31,7 +31,7 @@ func itemAt(t *testing.T, path string, status planner.Status) planner.Item {
 
 func TestQuirk1ItemIDsRepeat(t *testing.T) {
 	ids, keys := map[string]bool{}, map[planner.Key]bool{}
-	for _, it := range mini(t) {
+	for _, it := range miniListing(t) {
 		ids[it.Key.Item], keys[it.Key] = true, true
 	}
 	if len(ids) != 24 || len(keys) != 41 {
@@ -65,7 +65,7 @@ func TestQuirk5InventedFields(t *testing.T) {
 func TestQuirk6Names(t *testing.T) {
 	want := map[planner.Target]string{planner.TargetTenant: "cscs", planner.TargetCustomer: "mch",
 		planner.TargetProject: "capstor-msclim-store", planner.TargetUser: "msclim"}
-	for _, it := range mini(t) {
+	for _, it := range miniListing(t) {
 		if want[it.Target] == it.Name {
 			delete(want, it.Target)
 		}

@@ -53,7 +53,7 @@ func Start(ctx context.Context) (*Browser, error) {
 	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
 	tab, stopTab := chromedp.NewContext(allocator)
 	b.ctx, b.stop = tab, []func(){stopTab, stopAllocator, b.server.Close}
-	err = chromedp.Listen(tab, b.hear)
+	err = chromedp.Listen(tab, b.onEvent)
 	if err == nil {
 		err = chromedp.Do(tab, command(network.Enable, network.EnableParams{}))
 	}
@@ -85,9 +85,9 @@ func (b *Browser) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(b.content) // if this fails, the browser shows what is missing
 }
 
-// hear collects what a good page never causes: requests to other places, and anything on the
+// onEvent collects what a good page never causes: requests to other places, and anything on the
 // console.
-func (b *Browser) hear(event any) {
+func (b *Browser) onEvent(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := event.(type) {

@@ -23,7 +23,7 @@ func Samples() map[string][]byte {
 		"plan-shared":    render.HTML(plantest.Shared(40), render.Options{}),
 		"plan-hostile":   render.HTML(plantest.Hostile(), render.Options{Commands: true}),
 		"plan-empty":     render.HTML(plantest.Base(), render.Options{}),
-		"plan-promises":  render.HTML(promises(), render.Options{}),
+		"plan-promises":  render.HTML(planWithPromises(), render.Options{}),
 		"status":         statusPage(),
 		"report":         reportPage(site(plantest.Mixed(), nil)),
 		"report-hostile": reportPage(site(plantest.Hostile(), plantest.HostileTexts())),
@@ -40,8 +40,8 @@ func reportPage(in report.Input) []byte {
 	return html
 }
 
-// promises returns a plan for a site that limits what its limits promise in total.
-func promises() *planner.Plan {
+// planWithPromises returns a plan for a site that limits what its limits promise in total.
+func planWithPromises() *planner.Plan {
 	p := plantest.Mixed()
 	p.Context.Promised = []planner.Promise{
 		{System: "capstor", Before: 2100 * plantest.TiB, After: 2500 * plantest.TiB, Overcommit: "1.2",

@@ -120,14 +120,14 @@ func exported(d ast.Decl) (all []commented) {
 			switch s := s.(type) {
 			case *ast.TypeSpec:
 				if s.Name.IsExported() {
-					all = append(all, commented{s.Name.Name, orElse(s.Doc, d.Doc).Text(), s.Pos()})
+					all = append(all, commented{s.Name.Name, firstComment(s.Doc, d.Doc).Text(), s.Pos()})
 				}
 			case *ast.ValueSpec:
 				if d.Lparen.IsValid() && d.Doc != nil {
 					continue
 				}
 				if name := s.Names[0]; name.IsExported() && s.Comment == nil {
-					all = append(all, commented{name.Name, orElse(s.Doc, d.Doc).Text(), s.Pos()})
+					all = append(all, commented{name.Name, firstComment(s.Doc, d.Doc).Text(), s.Pos()})
 				}
 			}
 		}
@@ -135,7 +135,7 @@ func exported(d ast.Decl) (all []commented) {
 	return all
 }
 
-func orElse(doc, group *ast.CommentGroup) *ast.CommentGroup {
+func firstComment(doc, group *ast.CommentGroup) *ast.CommentGroup {
 	if doc != nil {
 		return doc
 	}

@@ -45,19 +45,20 @@ func (p *program) control(args []string) int {
 	c := &controlRun{prog: p, values: map[string][]string{}}
 	c.words, _ = getopt(args[1:], controlOptions(), c.option)
 	if c.unknown != "" {
-		return c.prog.misused(fmt.Errorf("unknown option %s, or its argument is missing", c.unknown))
+		return c.prog.reportMisuse(fmt.Errorf("unknown option %s, or its argument is missing", c.unknown))
 	}
 	if state := c.one("state"); state != "" {
 		p.state = state
 	}
 	if p.state == "" {
-		return c.prog.misused(errors.New("no state is given: give --state FILE, or set LFS_SIM_STATE"))
+		return c.prog.reportMisuse(errors.New("no state is given: give --state FILE, or set " +
+			"LFS_SIM_STATE"))
 	}
 	err := c.dispatch(args[0])
 	var misuse misuseError
 	switch {
 	case errors.As(err, &misuse):
-		return c.prog.misused(err)
+		return c.prog.reportMisuse(err)
 	case err != nil:
 		p.complain("lfs-sim: %v\n", err)
 		return 1
@@ -70,7 +71,7 @@ type misuseError string
 
 func (e misuseError) Error() string { return string(e) }
 
-func (p *program) misused(err error) int {
+func (p *program) reportMisuse(err error) int {
 	p.complain("lfs-sim: %v\n%s", err, controlHelp)
 	return 2
 }

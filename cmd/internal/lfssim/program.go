@@ -52,7 +52,7 @@ func Main(args []string, env func(string) string, stdout, stderr io.Writer) int 
 	}
 	code := p.start()
 	if err := out.Flush(); err != nil {
-		return p.broken(fmt.Errorf("write the output: %w", err))
+		return p.reportBroken(fmt.Errorf("write the output: %w", err))
 	}
 	return code
 }
@@ -61,7 +61,7 @@ func Main(args []string, env func(string) string, stdout, stderr io.Writer) int 
 func (p *program) start() int {
 	groups, err := os.Getgroups()
 	if err != nil {
-		return p.broken(fmt.Errorf("read the caller's groups: %w", err))
+		return p.reportBroken(fmt.Errorf("read the caller's groups: %w", err))
 	}
 	p.caller.gids = append(groups, os.Getegid())
 	if p.cwd, err = os.Getwd(); err != nil {
@@ -88,12 +88,12 @@ func statePath(args []string, env func(string) string) string {
 // run simulates lfs.
 func (p *program) run() int {
 	if p.state == "" {
-		return p.broken(fmt.Errorf("no state is given: set LFS_SIM_STATE, or call lfs by a PATH next " +
-			"to which there is a PATH.json"))
+		return p.reportBroken(fmt.Errorf("no state is given: set LFS_SIM_STATE, or call lfs by a PATH " +
+			"next to which there is a PATH.json"))
 	}
 	st, err := openStore(p.state)
 	if err != nil {
-		return p.broken(err)
+		return p.reportBroken(err)
 	}
 	defer func() { p.srv.store.close() }()
 	now := p.now()
@@ -102,10 +102,10 @@ func (p *program) run() int {
 	}
 	p.srv = &server{store: st, caller: p.caller, now: uint64(now.Unix()), sleep: p.sleep}
 	if p.rel, err = releaseOf(st.settings.Release); err != nil {
-		return p.broken(err)
+		return p.reportBroken(err)
 	}
 	if err := st.log(Call{Time: now, UID: p.caller.uid, Args: p.args}); err != nil {
-		return p.broken(err)
+		return p.reportBroken(err)
 	}
 	return p.command()
 }
@@ -138,8 +138,8 @@ func (p *program) complain(format string, args ...any) {
 	fmt.Fprintf(p.stderr, format, args...)
 }
 
-// broken reports a failure of the simulation, which is not a failure of lfs.
-func (p *program) broken(err error) int {
+// reportBroken reports a failure of the simulation, which is not a failure of lfs.
+func (p *program) reportBroken(err error) int {
 	p.complain("lfs-sim: %v\n", err)
 	return exitBroken
 }

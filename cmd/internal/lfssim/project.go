@@ -145,11 +145,11 @@ func (r *projectRun) tree(path string) int {
 	if rc != 0 || r.directory || !info.IsDir() {
 		return rc
 	}
-	return r.below(path, want)
+	return r.visitBelow(path, want)
 }
 
-// below visits the children of a directory, and with -r also theirs, level by level.
-func (r *projectRun) below(path string, want uint32) int {
+// visitBelow visits the children of a directory, and with -r also theirs, level by level.
+func (r *projectRun) visitBelow(path string, want uint32) int {
 	rc := 0
 	for queue := []string{path}; len(queue) > 0; queue = queue[1:] {
 		entries, err := os.ReadDir(r.prog.inside(queue[0]))
@@ -206,7 +206,7 @@ func flag(inherit bool) string {
 func (r *projectRun) checkOne(path string, now projected, want uint32) int {
 	info, err := os.Lstat(r.prog.inside(path))
 	if err != nil {
-		return r.prog.broken(err)
+		return r.prog.reportBroken(err)
 	}
 	unset, other := info.IsDir() && !now.Inherit, now.ID != want
 	switch {
@@ -242,25 +242,25 @@ func (r *projectRun) place(path string) (real, top string, lustre bool, err erro
 func (r *projectRun) get(path string) (projected, int) {
 	real, top, lustre, err := r.place(path)
 	if err != nil {
-		return projected{}, r.prog.broken(err)
+		return projected{}, r.prog.reportBroken(err)
 	}
 	now, err := r.prog.srv.store.projectOf(real, top)
 	if err != nil {
-		return projected{}, r.prog.broken(err)
+		return projected{}, r.prog.reportBroken(err)
 	}
 	if !lustre || r.clear || r.setting() {
 		return now, 0
 	}
-	return now, r.meet(path, "get", now.ID)
+	return now, r.reportFault(path, "get", now.ID)
 }
 
-// meet reports a fault for projects. The fault affects the main purpose of a run: reading or
+// reportFault reports a fault for projects. The fault affects the main purpose of a run: reading or
 // setting.
-func (r *projectRun) meet(path, verb string, id uint32) int {
+func (r *projectRun) reportFault(path, verb string, id uint32) int {
 	errno, err := r.prog.srv.fault(OnProject, id)
 	switch {
 	case err != nil:
-		return r.prog.broken(err)
+		return r.prog.reportBroken(err)
 	case errno != 0:
 		r.prog.complain("lfs: failed to %s xattr for '%s': %s\n", verb, path, strerror(errno))
 		return 1
@@ -276,10 +276,10 @@ func (r *projectRun) put(path string, now projected, id uint32, inherit bool) in
 	}
 	real, top, lustre, err := r.place(path)
 	if err != nil {
-		return r.prog.broken(err)
+		return r.prog.reportBroken(err)
 	}
 	if lustre {
-		if rc := r.meet(path, "set", id); rc != 0 {
+		if rc := r.reportFault(path, "set", id); rc != 0 {
 			return rc
 		}
 	}
@@ -292,7 +292,7 @@ func (r *projectRun) put(path string, now projected, id uint32, inherit bool) in
 	}
 	if errno != syscall.EPERM {
 		if err := r.prog.srv.store.setProject(real, top, id, inherit); err != nil {
-			return r.prog.broken(err)
+			return r.prog.reportBroken(err)
 		}
 	}
 	if errno != 0 {

@@ -106,7 +106,7 @@ func (q *quotaRun) showOwn(mounts []string) int {
 // show prints the title and one or more rows for each mount point. It stops at the first error.
 func (q *quotaRun) show(mounts []string) int {
 	if !q.allPools || q.prog.rel.modern {
-		q.head()
+		q.printHead()
 	}
 	for _, path := range mounts {
 		if rc := q.showMount(path); rc != 0 {
@@ -116,8 +116,8 @@ func (q *quotaRun) show(mounts []string) int {
 	return 0
 }
 
-// head prints title and heading.
-func (q *quotaRun) head() {
+// printHead prints title and heading.
+func (q *quotaRun) printHead() {
 	switch {
 	case q.quiet || q.times:
 	case q.list:
@@ -187,7 +187,7 @@ func (q *quotaRun) label(path string) string {
 // asked reports failures of the simulation and errors of the kernel.
 func (q *quotaRun) asked(path string, errno syscall.Errno, err error) int {
 	if err != nil {
-		return q.prog.broken(err)
+		return q.prog.reportBroken(err)
 	}
 	if errno == syscall.ENOENT && q.pool != "" {
 		q.prog.complain("lfs quota: Cannot find pool '%s'\n", q.pool)
@@ -213,7 +213,7 @@ func (q *quotaRun) showOne(path string, m Mount) int {
 	q.prog.print("%s", q.layout.row(q.label(path), "", q.layout.columns(a, wholeRow, 0)))
 	if q.verbose && q.target.kind == "" {
 		if err := q.showTargets(m); err != nil {
-			return q.prog.broken(err)
+			return q.prog.reportBroken(err)
 		}
 	}
 	if q.target.kind == "" && !q.prog.rel.modern {
@@ -263,7 +263,7 @@ func (q *quotaRun) showPools(path string, m Mount) int {
 		one := *q
 		one.pool = pool.Name
 		if !q.prog.rel.modern {
-			one.head()
+			one.printHead()
 		}
 		rc := one.showOne(path, m)
 		if rc == 0 && q.prog.rel.modern && i == len(pools)-1 {

@@ -19,7 +19,7 @@ func (q *quotaRun) showList(path string, m Mount) int {
 	}
 	rows, listErr := q.listRows(path, m)
 	if err := errors.Join(err, listErr); err != nil {
-		return q.prog.broken(err)
+		return q.prog.reportBroken(err)
 	}
 	q.prog.print("%s", rows)
 	return 0

@@ -91,18 +91,18 @@ func (s *setRun) option(name, value string) int {
 	case "u", "g", "p":
 		return s.identity(typeOf(name), value)
 	case "U", "G", "P":
-		s.become(setDefaults)
+		s.switchTo(setDefaults)
 		return s.setType(typeOf(strings.ToLower(name)))
 	case "d", "D":
 		if name == "d" && s.prog.rel.modern {
 			s.prog.complain("lfs setquota: '-d' deprecated, use '-D' or '--default'\n")
 		}
-		s.become(setDefaults)
+		s.switchTo(setDefaults)
 		s.useDefault = true
 	case "delete":
-		s.become(deleteID)
+		s.switchTo(deleteID)
 	case "r":
-		s.become(resetID)
+		s.switchTo(resetID)
 	case "pool":
 		return s.choosePool(value)
 	case "b":
@@ -119,7 +119,7 @@ func (s *setRun) option(name, value string) int {
 	return 0
 }
 
-func (s *setRun) become(cmd setCommand) { s.cmd, s.pool = cmd, "" }
+func (s *setRun) switchTo(cmd setCommand) { s.cmd, s.pool = cmd, "" }
 
 // choosePool sets the pool. Only the command of -G and -D can have a pool; any other command
 // becomes the one that sets limits.
@@ -257,7 +257,7 @@ func (s *setRun) issue(path string) int {
 		errno, err = s.send(q, c)
 	}
 	if err != nil {
-		return s.prog.broken(err)
+		return s.prog.reportBroken(err)
 	}
 	if errno == 0 {
 		return 0
@@ -291,7 +291,7 @@ func (s *setRun) change(q query, errno syscall.Errno) (change, int) {
 			old, errno, err = s.readFirst(q)
 		}
 		if err != nil {
-			return change{}, s.prog.broken(err)
+			return change{}, s.prog.reportBroken(err)
 		}
 		if errno == syscall.ENOENT && s.pool != "" {
 			s.prog.complain("lfs setquota: Cannot find pool '%s'\n", s.pool)

@@ -29,16 +29,16 @@ func (p *program) setTimes(args []string) int {
 	case t.typ == "":
 		return p.wrong("lfs: neither -u, -g nor -p specified\n")
 	case len(words) != 1:
-		return p.wrong("lfs: unexpected parameter '%s'\n", t.beyond(words))
+		return p.wrong("lfs: unexpected parameter '%s'\n", t.unexpectedWord(words))
 	case t.block == nil && t.inode == nil:
 		return p.wrong("lfs: at least one limit must be specified\n")
 	}
 	return t.issue(words[0])
 }
 
-// beyond returns the word that lfs reports as unexpected. Without a mount point, lfs reads past its
-// arguments, into the environment.
-func (t *timesRun) beyond(words []string) string {
+// unexpectedWord returns the word that lfs reports as unexpected. Without a mount point, lfs reads
+// past its arguments, into the environment.
+func (t *timesRun) unexpectedWord(words []string) string {
 	if len(words) > 1 {
 		return words[1]
 	}
@@ -91,7 +91,7 @@ func (t *timesRun) issue(path string) int {
 	}
 	switch {
 	case err != nil:
-		return t.prog.broken(err)
+		return t.prog.reportBroken(err)
 	case errno == 0:
 		return 0
 	}

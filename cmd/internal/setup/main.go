@@ -18,16 +18,16 @@ import (
 	"time"
 )
 
-// need is a program that some tests run.
-type need struct {
+// tool is a program that some tests run.
+type tool struct {
 	// program is a name, or a pattern of paths. deb is Debian's package that contains the program.
 	program, deb string
 	// kind is the group of tests. tests says which tests are skipped without the program.
 	kind, tests string
 }
 
-func needs() []need {
-	return []need{
+func tools() []tool {
+	return []tool{
 		{"gcc", "gcc libc6-dev", "test", "all with the race detector"},
 		{"git", "git", "test", "those of the version"},
 		{"ssh-keygen", "openssh-client", "test", "those of signatures by the stock ssh-keygen"},
@@ -71,7 +71,7 @@ func run(ctx context.Context, kind string, ci bool, out io.Writer) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if os.Geteuid() == 0 && there("apt-get") {
+	if os.Geteuid() == 0 && isInstalled("apt-get") {
 		if err := install(ctx, missing, out); err != nil {
 			return err
 		}
@@ -90,11 +90,12 @@ func run(ctx context.Context, kind string, ci bool, out io.Writer) error {
 	return nil
 }
 
-func lacking(kind string) []need {
-	return slices.DeleteFunc(needs(), func(n need) bool { return n.kind != kind || there(n.program) })
+func lacking(kind string) []tool {
+	return slices.DeleteFunc(tools(),
+		func(n tool) bool { return n.kind != kind || isInstalled(n.program) })
 }
 
-func there(program string) bool {
+func isInstalled(program string) bool {
 	if strings.HasPrefix(program, "/") {
 		found, err := filepath.Glob(program)
 		return err == nil && len(found) > 0
@@ -103,7 +104,7 @@ func there(program string) bool {
 	return err == nil
 }
 
-func packages(missing []need) []string {
+func packages(missing []tool) []string {
 	var all []string
 	for _, m := range missing {
 		all = append(all, strings.Fields(m.deb)...)
@@ -114,7 +115,7 @@ func packages(missing []need) []string {
 
 // install installs Debian's packages. It first reads the lists of packages, which a new machine
 // does not have.
-func install(ctx context.Context, missing []need, out io.Writer) error {
+func install(ctx context.Context, missing []tool, out io.Writer) error {
 	names := packages(missing)
 	fmt.Fprintf(out, "installing what the tests need: %s\n", strings.Join(names, " "))
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, names...)} {

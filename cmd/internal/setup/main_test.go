@@ -9,7 +9,7 @@ import (
 // Each group of tests is known, and each program has a package and names the tests that are skipped
 // without it.
 func TestNeedsAreWhole(t *testing.T) {
-	for _, n := range needs() {
+	for _, n := range tools() {
 		if n.program == "" || n.deb == "" || n.tests == "" ||
 			!slices.Contains([]string{"test", "kernel", "packages"}, n.kind) {
 			t.Errorf("%+v", n)
@@ -18,11 +18,11 @@ func TestNeedsAreWhole(t *testing.T) {
 }
 
 func TestMissingProgramsAreNamedOnce(t *testing.T) {
-	got := packages([]need{{deb: "rpm rpmlint"}, {deb: "gcc"}, {deb: "gcc"}})
+	got := packages([]tool{{deb: "rpm rpmlint"}, {deb: "gcc"}, {deb: "gcc"}})
 	if strings.Join(got, " ") != "gcc rpm rpmlint" {
 		t.Error(got)
 	}
-	if there("no-such-program-at-all") || !there("sh") || there("/no/such/file") {
+	if isInstalled("no-such-program-at-all") || !isInstalled("sh") || isInstalled("/no/such/file") {
 		t.Error("what is there is not what is found")
 	}
 }

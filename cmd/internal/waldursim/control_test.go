@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// tell uses the control interface, like a demonstration does with curl.
-func tell(t *testing.T, method, url, body string, into any) int {
+// callControl uses the control interface, like a demonstration does with curl.
+func callControl(t *testing.T, method, url, body string, into any) int {
 	t.Helper()
 	got := send(t, method, url, "", body)
 	if into != nil {
@@ -24,7 +24,7 @@ func TestLifeOfAResource(t *testing.T) {
 	s, srv := start(t, Options{})
 	sim := srv.URL + "/sim"
 	var r ResourceView
-	status := tell(t, "POST", sim+"/resources", `{"offering":"vast","customer":"eth","project":"p1","data_type":"store",
+	status := callControl(t, "POST", sim+"/resources", `{"offering":"vast","customer":"eth","project":"p1","data_type":"store",
 		"limits":{"storage":3},"order":{}}`, &r)
 	if status != 200 || r.State != Creating || r.Status != "pending" || r.Path != "/vast/store/cscs/eth/p1" || *r.GID != 30001 {
 		t.Fatalf("%d %+v", status, r)
@@ -40,8 +40,8 @@ func TestLifeOfAResource(t *testing.T) {
 	act(r.Orders[0], "set_state_done")
 
 	var o OrderView
-	tell(t, "POST", sim+"/resources/"+r.Slug+"/update", `{"limits":{"storage":8}}`, &o)
-	if tell(t, "POST", sim+"/resources/"+r.Slug+"/terminate", "", nil) != 400 {
+	callControl(t, "POST", sim+"/resources/"+r.Slug+"/update", `{"limits":{"storage":8}}`, &o)
+	if callControl(t, "POST", sim+"/resources/"+r.Slug+"/terminate", "", nil) != 400 {
 		t.Error("a second order in progress was taken")
 	}
 	if e := leaf(t, srv.URL); e.Status != "updating" || e.OldQuotas[0].Quota != 3 ||
@@ -50,14 +50,15 @@ func TestLifeOfAResource(t *testing.T) {
 	}
 	act(o, "approve_by_provider")
 	act(o, "set_state_done")
-	tell(t, "POST", sim+"/resources/"+r.UUID+"/update", `{"options":{"hard_quota_space":9}}`, &o)
+	callControl(t, "POST", sim+"/resources/"+r.UUID+"/update", `{"options":{"hard_quota_space":9}}`,
+		&o)
 	act(o, "approve_by_provider")
 	if e := leaf(t, srv.URL); e.Status != "active" || e.Quotas[0].Quota != 8 ||
 		e.Quotas[1].Quota != 9 || e.NewQuotas != nil {
 		t.Errorf("%+v", e)
 	}
-	tell(t, "POST", sim+"/resources/"+r.UUID+"/terminate", `{"state":"pending-consumer"}`, &o)
-	tell(t, "POST", sim+"/orders/"+o.UUID+"/state", `{"state":"pending-provider"}`, nil)
+	callControl(t, "POST", sim+"/resources/"+r.UUID+"/terminate", `{"state":"pending-consumer"}`, &o)
+	callControl(t, "POST", sim+"/orders/"+o.UUID+"/state", `{"state":"pending-provider"}`, nil)
 	act(o, "approve_by_provider")
 	act(o, "set_state_done")
 	if got, err := s.Resource(r.UUID); err != nil || got.State != Terminated || len(got.Orders) != 4 {
@@ -67,7 +68,7 @@ func TestLifeOfAResource(t *testing.T) {
 		Count    int
 		Requests []Request
 	}
-	tell(t, "GET", sim+"/requests", "", &log)
+	callControl(t, "GET", sim+"/requests", "", &log)
 	effects := 0
 	for _, entry := range log.Requests {
 		if entry.Callback && entry.TookEffect {
@@ -102,7 +103,7 @@ func TestControlRefusals(t *testing.T) {
 		}
 	}
 	var state struct{ Resources []ResourceView }
-	if tell(t, "GET", srv.URL+"/sim/state", "", &state); len(state.Resources) != 0 {
+	if callControl(t, "GET", srv.URL+"/sim/state", "", &state); len(state.Resources) != 0 {
 		t.Errorf("refused requests left %+v", state.Resources)
 	}
 }
@@ -112,19 +113,20 @@ func TestChangeResource(t *testing.T) {
 	s, srv := miniServer(t, Options{})
 	before := len(entries(t, srv.URL, "?page_size=500"))
 	id := srv.URL + "/sim/resources/capstor-msclim-store"
-	if tell(t, "PATCH", id, `{"gid":0,"backend_id":"/x/y/z"}`, nil) != 200 {
+	if callControl(t, "PATCH", id, `{"gid":0,"backend_id":"/x/y/z"}`, nil) != 200 {
 		t.Error("not taken")
 	}
 	if after := len(entries(t, srv.URL, "?page_size=500")); after != before-1 {
 		t.Errorf("%d entries, want %d", after, before-1)
 	}
-	if tell(t, "PATCH", id, `{"gid":7,"state":"Erred"}`, nil) != 200 || len(entries(t, srv.URL, "?status=error")) != 3 {
+	if callControl(t, "PATCH", id, `{"gid":7,"state":"Erred"}`, nil) != 200 ||
+		len(entries(t, srv.URL, "?status=error")) != 3 {
 		t.Error("GID and state are not in the listing")
 	}
 	if r, err := s.Resource("capstor-msclim-store"); err != nil || r.Path != "/x/y/z" || *r.GID != 7 {
 		t.Errorf("%+v %v", r, err)
 	}
-	if tell(t, "PATCH", id, `{"state":"Lost"}`, nil) != 400 {
+	if callControl(t, "PATCH", id, `{"state":"Lost"}`, nil) != 400 {
 		t.Error("a state that does not exist was taken")
 	}
 }

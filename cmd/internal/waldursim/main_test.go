@@ -50,7 +50,7 @@ func TestCommand(t *testing.T) {
 		t.Errorf("listens on %s", url)
 	}
 	var state struct{ Resources []ResourceView }
-	if tell(t, "GET", url+"/sim/state", "", &state); len(state.Resources) != 48 {
+	if callControl(t, "GET", url+"/sim/state", "", &state); len(state.Resources) != 48 {
 		t.Errorf("%d resources, want 48", len(state.Resources))
 	}
 	for _, r := range state.Resources {
@@ -58,7 +58,7 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s has GID %d", r.Slug, *r.GID)
 		}
 	}
-	if tell(t, "POST", url+"/sim/stop", "", nil) != 200 || exit(t, ended) != 0 {
+	if callControl(t, "POST", url+"/sim/stop", "", nil) != 200 || exit(t, ended) != 0 {
 		t.Error("did not end well when told to stop")
 	}
 }
@@ -87,7 +87,8 @@ func TestCommandRefuses(t *testing.T) {
 		{"word", "takes flags only"},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := Main(t.Context(), strings.Fields(c.args), &stdout, &stderr); code != 1 || stdout.Len() > 0 || !strings.Contains(stderr.String(), c.want) {
+		if code := Main(t.Context(), strings.Fields(c.args), &stdout, &stderr); code != 1 ||
+			stdout.Len() > 0 || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%s: %d %q %q", c.args, code, stdout.String(), stderr.String())
 		}
 	}

@@ -228,7 +228,7 @@ func (m *model) enter(o *order, state OrderState) {
 	case Done:
 		m.complete(o)
 	case OrderErred:
-		r.state = erredState(o)
+		r.state = stateAfterFailure(o)
 	case Rejected, Canceled:
 		r.state = OK
 		if o.kind == Create || o.kind == Restore {
@@ -260,8 +260,8 @@ func (m *model) complete(o *order) {
 	}
 }
 
-// erredState returns the state of a resource after its executing order failed.
-func erredState(o *order) ResourceState {
+// stateAfterFailure returns the state of a resource after its executing order failed.
+func stateAfterFailure(o *order) ResourceState {
 	switch {
 	case o.kind == Terminate:
 		return OK

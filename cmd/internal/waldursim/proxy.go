@@ -132,8 +132,8 @@ func parseQuery(values url.Values) (query, []finding) {
 	add(choice(values, "storage_system", &q.filter.system, "capstor", "vast", "iopsstor"))
 	add(choice(values, "data_type", &q.filter.dataType, "store", "archive", "users", "scratch"))
 	add(choice(values, "status", &q.filter.status, "pending", "active", "removing", "removed", "error", "updating", "unknown"))
-	add(whole(values, "page", &q.page, 0))
-	add(whole(values, "page_size", &q.size, 500))
+	add(parseWhole(values, "page", &q.page, 0))
+	add(parseWhole(values, "page_size", &q.size, 500))
 	return q, wrong
 }
 
@@ -148,8 +148,8 @@ func choice(values url.Values, name string, into *string, words ...string) *find
 		map[string]string{"expected": expected}}
 }
 
-// whole parses a number from 1 to most; 0 means no bound.
-func whole(values url.Values, name string, into *int, most int) *finding {
+// parseWhole parses a number from 1 to most; 0 means no bound.
+func parseWhole(values url.Values, name string, into *int, most int) *finding {
 	if !values.Has(name) {
 		return nil
 	}

@@ -23,7 +23,7 @@ func badResource(class, field, message, kind string, value any) error {
 // quotas turns limits, and the options that override them, into the proxy's list: space in
 // terabytes, then inodes, soft before hard. Nil means that no limit is known.
 func quotas(limits, options map[string]any) ([]quota, error) {
-	soft, _, err := amount("ResourceLimits", limits, "storage")
+	soft, _, err := readAmount("ResourceLimits", limits, "storage")
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func quotas(limits, options map[string]any) ([]quota, error) {
 		field string
 		to    *float64
 	}{{"hard_quota_space", &space[1]}, {"soft_quota_inodes", &inodes[0]}, {"hard_quota_inodes", &inodes[1]}} {
-		value, given, err := amount("ResourceOptions", options, o.field)
+		value, given, err := readAmount("ResourceOptions", options, o.field)
 		if err != nil {
 			return nil, err
 		}
@@ -50,8 +50,8 @@ func quotas(limits, options map[string]any) ([]quota, error) {
 	}, nil
 }
 
-// amount reads a number that may be absent or null, but not negative.
-func amount(class string, from map[string]any,
+// readAmount reads a number that may be absent or null, but not negative.
+func readAmount(class string, from map[string]any,
 	field string) (value float64, given bool, err error) {
 	raw, ok := from[field]
 	if !ok || raw == nil {

@@ -83,7 +83,7 @@ func setBackendID(m *model, r *resource, body []byte) reply {
 	if rep != nil {
 		return *rep
 	}
-	if rule := r.offering.rule; rule != nil && id != "" && !rule.fits(id) {
+	if rule := r.offering.rule; rule != nil && id != "" && !rule.matches(id) {
 		return fieldError("backend_id", rule.Message)
 	}
 	changed := id != r.backendID
@@ -94,7 +94,7 @@ func setBackendID(m *model, r *resource, body []byte) reply {
 	return changeReply("Resource", changed)
 }
 
-func (rule *BackendIDRule) fits(id string) bool {
+func (rule *BackendIDRule) matches(id string) bool {
 	re, err := regexp.Compile(`^(?:` + rule.Regex + `)$`)
 	return err == nil && re.MatchString(id)
 }

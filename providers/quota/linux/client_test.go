@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-// pretend returns a client on a simulated kernel that records the blocks that it gets.
-func pretend(answer func(cmd, id uint32, b *block) error) *Client {
+// simulatedKernel returns a client on a simulated kernel that records the blocks that it gets.
+func simulatedKernel(answer func(cmd, id uint32, b *block) error) *Client {
 	return &Client{calls: hang.New(time.Minute), call: func(_ string, cmd uint32, _ planner.QuotaBy,
 		id uint32, data unsafe.Pointer) error {
 		if cmd == getStats {
@@ -33,7 +33,7 @@ func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 		unix.EIO: "check it", unix.EROFS: "read-only",
 		unix.EOPNOTSUPP: "does not support such quotas",
 	} {
-		c := pretend(func(uint32, uint32, *block) error { return errno })
+		c := simulatedKernel(func(uint32, uint32, *block) error { return errno })
 		got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500)
 		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known ||
 			got.Inodes.Known {
@@ -48,7 +48,7 @@ func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 
 // If the kernel goes back in a list, the client must not continue forever.
 func TestListEnds(t *testing.T) {
-	c := pretend(func(_, _ uint32, b *block) error {
+	c := simulatedKernel(func(_, _ uint32, b *block) error {
 		b.put64(64, 5<<32) // the id behind the bits of dqb_valid, on a little-endian machine
 		return nil
 	})
@@ -59,7 +59,7 @@ func TestListEnds(t *testing.T) {
 }
 
 func TestTooLargeALimitIsUnknown(t *testing.T) {
-	c := pretend(func(_, _ uint32, b *block) error { b.put64(atBHard, 1<<62); return nil })
+	c := simulatedKernel(func(_, _ uint32, b *block) error { b.put64(atBHard, 1<<62); return nil })
 	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||
 		got.Space.Known {
 		t.Errorf("got %+v", got)
@@ -80,7 +80,7 @@ func TestRequestCarriesRunningClocks(t *testing.T) {
 func TestHangingCallIsLeftBehind(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := pretend(func(uint32, uint32, *block) error { <-release; return nil })
+	c := simulatedKernel(func(uint32, uint32, *block) error { <-release; return nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if got := c.Get(ctx, t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||

@@ -32,11 +32,11 @@ func explainExit(what string, exit int, stdout, stderr string) string {
 		return fmt.Sprintf("%s: exit 12: the Lustre client modules do not know this command, or are "+
 			"out of memory%s", what, said)
 	}
-	return fmt.Sprintf("%s: exit %d: %s%s", what, exit, wayOut(unix.Errno(exit)), said)
+	return fmt.Sprintf("%s: exit %d: %s%s", what, exit, hint(unix.Errno(exit)), said)
 }
 
-// wayOut says what an errno of a quota call means and what to do.
-func wayOut(errno unix.Errno) string {
+// hint says what an errno of a quota call means and what to do.
+func hint(errno unix.Errno) string {
 	way, ok := map[unix.Errno]string{
 		unix.EPERM:  "not permitted: run cscs-sync as root, without a nodemap that squashes root",
 		unix.EACCES: "not permitted: run cscs-sync as root, without a nodemap that squashes root",

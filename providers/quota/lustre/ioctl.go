@@ -247,7 +247,7 @@ func (e *callError) Unwrap() error { return e.err }
 func errnoText(err error) string {
 	var errno unix.Errno
 	if errors.As(err, &errno) {
-		return wayOut(errno)
+		return hint(errno)
 	}
 	return err.Error()
 }

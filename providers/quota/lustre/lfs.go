@@ -189,7 +189,7 @@ func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 		}
 	}
 	cmd := exec.CommandContext(ctx, l.path, args...)
-	stdout, stderr := &bounded{}, &bounded{}
+	stdout, stderr := &limitedBuffer{}, &limitedBuffer{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
@@ -207,10 +207,10 @@ func (l *lfsClient) exec(ctx context.Context, args []string) (result, error) {
 	return result{stdout.kept.String(), stderr.kept.String(), 0}, nil
 }
 
-// bounded keeps the first maxOutput bytes of what is written to it.
-type bounded struct{ kept bytes.Buffer }
+// limitedBuffer keeps the first maxOutput bytes of what is written to it.
+type limitedBuffer struct{ kept bytes.Buffer }
 
-func (b *bounded) Write(p []byte) (int, error) {
+func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if room := maxOutput - b.kept.Len(); room > 0 {
 		b.kept.Write(p[:min(room, len(p))])
 	}

@@ -365,7 +365,7 @@ func TestNamesOfNumbers(t *testing.T) {
 
 // TestOutputIsBounded: the output is bounded, whoever writes it and however io.Copy works.
 func TestOutputIsBounded(t *testing.T) {
-	out := &bounded{}
+	out := &limitedBuffer{}
 	cmd := exec.Command("head", "-c", strconv.Itoa(maxOutput+1<<19), "/dev/zero")
 	cmd.Stdout = out
 	if err := cmd.Run(); err != nil {

@@ -284,13 +284,13 @@ func (r Rig) lost(t *testing.T) {
 		}
 		if traits.NeedsDirectory {
 			r.Lose(t)
-			r.goes(t, s)
+			r.testRemove(t, s)
 		}
 	}
 }
 
-// goes removes a quota twice. The second time it is already gone, which is no error.
-func (r Rig) goes(t *testing.T, s planner.Subject) {
+// testRemove removes a quota twice. The second time it is already gone, which is no error.
+func (r Rig) testRemove(t *testing.T, s planner.Subject) {
 	t.Helper()
 	for range 2 {
 		if err := r.remove(t, s); err != nil || !r.Client.Get(t.Context(), s).Absent {
@@ -320,5 +320,5 @@ func (r Rig) removed(t *testing.T) {
 		}
 		return
 	}
-	r.goes(t, s)
+	r.testRemove(t, s)
 }

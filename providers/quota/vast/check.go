@@ -19,7 +19,7 @@ func (s *onSystem) Check(ctx context.Context) (string, error) {
 		return "", err
 	}
 	said := fmt.Sprintf("%s accepts the credentials and shows %d quotas", s.client.place(""), len(all))
-	off, known, err := s.client.skew(ctx)
+	off, known, err := s.client.clockSkew(ctx)
 	switch {
 	case err != nil:
 		return "", err
@@ -32,9 +32,9 @@ func (s *onSystem) Check(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s; the clocks are %s apart", said, off), nil
 }
 
-// skew returns how far the API's clock is from ours, by the Date header of an answer. known is
+// clockSkew returns how far the API's clock is from ours, by the Date header of an answer. known is
 // false if the answer has none.
-func (c *Client) skew(ctx context.Context) (off time.Duration, known bool, err error) {
+func (c *Client) clockSkew(ctx context.Context) (off time.Duration, known bool, err error) {
 	r, err := c.ask(ctx, http.MethodGet, "quotas/?page=1&page_size=1", nil)
 	if err != nil {
 		return 0, false, fmt.Errorf("ask for the time: %w", err)

@@ -181,7 +181,7 @@ func (c *Client) Get(ctx context.Context, dir string) (q Quota, found bool) {
 		return unknown(err)
 	}
 	if !found {
-		q.State = none()
+		q.State = noQuota()
 	}
 	return q, found
 }
@@ -203,9 +203,9 @@ func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 	return q, err == nil && q.ID == id && q.Path == full
 }
 
-// none returns the state of a directory without a quota: nothing limits it, and nothing counts its
-// usage.
-func none() planner.QuotaState {
+// noQuota returns the state of a directory without a quota: nothing limits it, and nothing counts
+// its usage.
+func noQuota() planner.QuotaState {
 	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
 	s.Space.Why, s.Inodes.Why = "no quota counts it", "no quota counts it"
 	return s

@@ -32,8 +32,8 @@ func Open(system planner.System, o quota.Options) (quota.Client, error) {
 	return &onSystem{c, system.Directory}, nil
 }
 
-// below returns the directory's path below what is mounted.
-func (s *onSystem) below(of planner.Subject) (string, error) {
+// pathOnMount returns the directory's path below what is mounted.
+func (s *onSystem) pathOnMount(of planner.Subject) (string, error) {
 	rest, ok := strings.CutPrefix(of.Path, s.folder+"/")
 	if of.By != planner.ByDirectory || !ok {
 		return "", fmt.Errorf("%s: want a directory below %s", of, s.folder)
@@ -46,7 +46,7 @@ func (s *onSystem) Traits(context.Context) (planner.Traits, error) { return Trai
 
 // Get implements [quota.Client].
 func (s *onSystem) Get(ctx context.Context, of planner.Subject) planner.QuotaState {
-	dir, err := s.below(of)
+	dir, err := s.pathOnMount(of)
 	if err != nil {
 		return quota.Unknown(via, err.Error())
 	}
@@ -76,14 +76,14 @@ func (s *onSystem) List(ctx context.Context, of []planner.Subject) (providers.Qu
 	}
 	paths := make(map[string]planner.QuotaState, len(of))
 	for _, one := range of {
-		paths[one.Path] = s.among(on, one)
+		paths[one.Path] = s.stateFrom(on, one)
 	}
 	return providers.QuotaListing{Paths: paths}, nil
 }
 
-// among returns what a listing says about one directory.
-func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.QuotaState {
-	dir, err := s.below(of)
+// stateFrom returns what a listing says about one directory.
+func (s *onSystem) stateFrom(on map[string][]Quota, of planner.Subject) planner.QuotaState {
+	dir, err := s.pathOnMount(of)
 	if err != nil {
 		return quota.Unknown(via, err.Error())
 	}
@@ -96,15 +96,15 @@ func (s *onSystem) among(on map[string][]Quota, of planner.Subject) planner.Quot
 		return quota.Unknown(via, err.Error())
 	}
 	if !found {
-		q.State = none()
+		q.State = noQuota()
 	}
-	q.State.Above = s.above(on, full)
+	q.State.Above = s.nearestAbove(on, full)
 	return stateOf(q, found)
 }
 
-// above returns the nearest directory above that has a quota, because that quota limits this
+// nearestAbove returns the nearest directory above that has a quota, because that quota limits this
 // directory, too. It returns its storage path if it has one, and otherwise VAST's path.
-func (s *onSystem) above(on map[string][]Quota, full string) string {
+func (s *onSystem) nearestAbove(on map[string][]Quota, full string) string {
 	for full != "/" {
 		if full = path.Dir(full); len(on[full]) == 0 {
 			continue
@@ -121,7 +121,7 @@ func (s *onSystem) above(on map[string][]Quota, full string) string {
 // Set implements [quota.Client].
 func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Limits,
 	_ planner.Grace) (quota.Pending, error) {
-	dir, err := s.below(of)
+	dir, err := s.pathOnMount(of)
 	if err != nil {
 		return nil, fmt.Errorf("set quota: %w: nothing was sent: %w", quota.ErrRefused, err)
 	}
@@ -134,7 +134,7 @@ func (s *onSystem) Set(ctx context.Context, of planner.Subject, want planner.Lim
 
 // Remove implements [quota.Client].
 func (s *onSystem) Remove(ctx context.Context, of planner.Subject) (quota.Pending, error) {
-	dir, err := s.below(of)
+	dir, err := s.pathOnMount(of)
 	if err != nil {
 		return nil, fmt.Errorf("remove quota: %w: nothing was sent: %w", quota.ErrRefused, err)
 	}

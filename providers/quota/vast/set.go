@@ -93,7 +93,7 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits,
 	c.mu.Lock()
 	c.seen[full] = made.ID
 	c.mu.Unlock()
-	return c.settle(ctx, made.ID, r, want)
+	return c.taskOrVerify(ctx, made.ID, r, want)
 }
 
 // adopt looks for the quota after a creation whose answer was lost or invalid. It never creates
@@ -122,11 +122,11 @@ func (c *Client) modify(ctx context.Context, id uint64, l quota.Limits,
 	if err != nil {
 		return Pending{}, err
 	}
-	return c.settle(ctx, id, r, want)
+	return c.taskOrVerify(ctx, id, r, want)
 }
 
-// settle returns the task that an answer names, or else reads the limits back.
-func (c *Client) settle(ctx context.Context, id uint64, r reply,
+// taskOrVerify returns the task that an answer names, or else reads the limits back.
+func (c *Client) taskOrVerify(ctx context.Context, id uint64, r reply,
 	want planner.Limits) (Pending, error) {
 	task, err := taskOf(r.body)
 	switch {
