@@ -13,7 +13,7 @@ const bio = "/capstor/store/cscs/eth/bio"
 
 func items(more ...planner.Item) []planner.Item { return append(tree(), more...) }
 
-// asWanted puts a directory and a quota into the model that are just what project wants.
+// asWanted puts a directory and a quota into the model that are as project wants them.
 func asWanted(m *model, name string, gid planner.GID) {
 	m.put("capstor/store/cscs/eth/"+name, gid, 0o2770)
 	m.quotas[uint32(gid)] = planner.QuotaState{Limits: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
@@ -80,7 +80,7 @@ func TestCreateMakesParentsFirst(t *testing.T) {
 	}
 }
 
-// TestRefusals are the rules by which nothing is done, each with the smallest input that meets it.
+// TestRefusals has the rules by which nothing is done, each with the smallest input that meets it.
 func TestRefusals(t *testing.T) {
 	neg, zero := dec("-1"), dec("0.0")
 	for _, tc := range []struct {
@@ -376,7 +376,7 @@ func TestModeLetters(t *testing.T) {
 	}
 }
 
-// TestApplyAsksEveryOrder: with MustAsk, an order that was not answered for is not acted on.
+// TestApplyAsksEveryOrder: with MustAsk, an order without an answer is not acted on.
 func TestApplyAsksEveryOrder(t *testing.T) {
 	it := project("bio", 30500, ordered(planner.StatusPending))
 	for why, want := range map[string]string{"401": "order_unknown", "": ""} {
@@ -401,8 +401,8 @@ func TestApplyAsksEveryOrder(t *testing.T) {
 // notReady leaves the URLs that an order has before its customer has approved it.
 func notReady(it *planner.Item) { it.URLs = orderURLs(it, "o-"+it.Name, planner.SetBackendID) }
 
-// TestUnseenOrders: where a listing has open orders and not one URL, the orders were left out on
-// the way. That is said, and the plan is not complete.
+// TestUnseenOrders: if a listing has open orders but not one URL of them, the orders were left out
+// on the way. The plan says so, and is not complete.
 func TestUnseenOrders(t *testing.T) {
 	bare := func(s planner.Status) func(
 		*planner.Item) {

@@ -9,7 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// byProject is capstor with quotas by project, with ids from a range unless last is 0.
+// byProject returns settings with quotas by project on capstor, with ids from a range unless last
+// is 0.
 func byProject(first, last planner.ProjectID) *planner.Settings {
 	s := testSettings()
 	s.Systems[0].Quota.By, s.Systems[0].Quota.ProjectIDs = planner.ByProject,
@@ -32,7 +33,7 @@ func recordedProject(name string, project planner.ProjectID) planner.Record {
 	return r
 }
 
-// given are the project ids that a plan gives, by name.
+// given returns the project ids that a plan gives, by name.
 func given(p *planner.Plan) map[string]string {
 	ids := map[string]string{}
 	for _, a := range p.Core.Actions {
@@ -53,8 +54,8 @@ func TestProjectIsTheGroup(t *testing.T) {
 	}
 }
 
-// The lowest id of the range that is neither recorded, nor archived, nor shown by a listed
-// directory; in the order of addresses, whoever is selected.
+// A resource gets the lowest id of the range that is neither recorded, nor archived, nor shown by a
+// listed directory. The order is that of the addresses, whatever is selected.
 func TestProjectIDsAreGivenAway(t *testing.T) {
 	m := newModel()
 	m.tagged("shows", 103, true)
@@ -80,8 +81,8 @@ func TestProjectIDsAreGivenAway(t *testing.T) {
 	}
 }
 
-// A tree is not tagged while its quota cannot be set: it would count against whatever limits that
-// id has.
+// A tree is not tagged while its quota cannot be set, because it would count against whatever
+// limits that id has.
 func TestNoTagWithoutQuota(t *testing.T) {
 	m := newModel()
 	m.tagged("bio", 7, true)
@@ -99,7 +100,7 @@ func TestNoTagWithoutQuota(t *testing.T) {
 	}
 }
 
-// An id that is free as far as can be seen, and has files all the same, is warned of.
+// The plan warns about an id that seems to be free but already has files.
 func TestProjectIsUsed(t *testing.T) {
 	m := newModel()
 	q := m.quota(100)
@@ -113,7 +114,7 @@ func TestProjectIsUsed(t *testing.T) {
 	}
 }
 
-// Two directories that show one id: who is recorded keeps it; otherwise neither does.
+// If two directories show one id, the recorded one keeps it; if none is recorded, neither does.
 func TestProjectIDsOfSeveral(t *testing.T) {
 	m := newModel()
 	m.tagged("a", 150, true)
@@ -157,7 +158,7 @@ func TestProjectIDsUnknown(t *testing.T) {
 	}
 }
 
-// A wrong id and a lost inheritance flag are drift, and undone by tagging.
+// A wrong id and a lost inheritance flag are drift, and tagging corrects them.
 func TestProjectDrift(t *testing.T) {
 	for name, c := range map[string]struct {
 		project planner.ProjectID
@@ -183,7 +184,7 @@ func TestProjectDrift(t *testing.T) {
 	}
 }
 
-// One that was taken meanwhile makes the plan stale; one that became free does not.
+// An id that was taken meanwhile makes the plan stale. An id that became free does not.
 func TestProjectTakenIsStale(t *testing.T) {
 	m := newModel()
 	m.tagged("shows", 100, true)

@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// after is the world once a plan has been applied: storage, records and the register are as an
-// apply leaves them, and Waldur has done its orders.
+// after returns the world once a plan has been applied: storage, records and the register are as an
+// apply leaves them, and Waldur has finished its orders.
 func after(w *planner.Input, m *model, p *planner.Plan, g *planner.Graph) *planner.Input {
 	next := *w
 	recorded := map[planner.Key]planner.Record{}
@@ -103,8 +103,9 @@ func watchAll(w *planner.Input) {
 	}
 }
 
-// TestApplyThenPlanIsEmpty: what a plan does leaves nothing to do, but for what stood in the way of
-// others: a resource that was refused before, or shares a quota with one whose order is done now.
+// TestApplyThenPlanIsEmpty: after a plan, nothing is left to do, except for what had to wait for
+// others: a resource that was refused before, or that shares a quota with one whose order is done
+// now.
 func TestApplyThenPlanIsEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, m := drawInput(t)
@@ -123,29 +124,28 @@ func TestApplyThenPlanIsEmpty(t *testing.T) {
 	})
 }
 
-// freedom is what may act in the plan after.
+// freedom says which resources may act in the plan after.
 type freedom struct {
 	keys   map[planner.Key]bool
 	groups map[uint32]bool
 }
 
-// freed are the resources that were refused, in whole or in part, and the groups of those whose
-// claim has changed.
+// freed returns the resources that were refused, completely or in part, and the groups of those
+// whose claim has changed.
 func freed(w *planner.Input, p *planner.Plan) freedom {
 	f := freedom{map[planner.Key]bool{}, map[uint32]bool{}}
 	for _, r := range slices.Concat(p.Context.Blocked, p.Context.Waiting) {
 		f.keys[r.Key] = true
 	}
 	for _, a := range p.Core.Actions {
-		// what comes back is as it was archived, and compared with the wish in the next plan
+		// a restored directory is as it was archived, and the next plan compares it with the wish
 		if a.Kind == planner.Restore {
 			f.keys[a.Key] = true
 		}
 		for i := range w.Items {
 			if it := &w.Items[i]; it.Key == a.Key && len(a.Callbacks) > 0 && it.NewQuotas == nil &&
 				it.Status != planner.StatusPending {
-				// nobody said what its order wanted; what the proxy says once it is done is another
-				// wish
+				// nobody said what its order wanted, and once it is done, the proxy says another wish
 				f.keys[a.Key] = true
 			}
 			if it := &w.Items[i]; it.Key == a.Key &&
@@ -181,8 +181,8 @@ func TestInputOrderNeverMatters(t *testing.T) {
 	})
 }
 
-// TestABadOneChangesNothingForOthers: a resource that can have no place, beside any world, leaves
-// its plan as it was.
+// TestABadOneChangesNothingForOthers: a resource that can have no place leaves the plan of any
+// world as it was.
 func TestABadOneChangesNothingForOthers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, m := drawInput(t)
@@ -193,7 +193,7 @@ func TestABadOneChangesNothingForOthers(t *testing.T) {
 			"/capstor/store/cscs/eth", "/scratch", "/capstor/.trash/x", "/capstor/../x", "rel", "",
 			"/vast/x")
 		bad.Key.System = "capstor"
-		// one that waits for an order can be what shows that the listing has no orders at all
+		// a single item that waits for an order can show that the listing has no orders at all
 		bad.Status = planner.StatusActive
 		first, _ := plan(w, m)
 		both := *w
@@ -207,7 +207,7 @@ func TestABadOneChangesNothingForOthers(t *testing.T) {
 	})
 }
 
-// TestWhatEveryPlanHolds: the promises of package planner, on every plan that can be made.
+// TestWhatEveryPlanHolds checks the promises of package planner on every plan that can be made.
 func TestWhatEveryPlanHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, m := drawInput(t)
@@ -245,7 +245,7 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 
 func within(p, dir string) bool { return strings.HasPrefix(p, dir+"/") }
 
-// breaks tells which promise an action breaks; empty if it keeps all.
+// breaks says which promise an action breaks; empty if it keeps all.
 func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.Item,
 	dir planner.Directory) string {
 	switch {
@@ -281,8 +281,8 @@ func breaks(w *planner.Input, a *planner.Action, d *planner.Detail, it *planner.
 	return firstOf(breaksByCallback(w, a, it), breaksByValue(w, a, dir))
 }
 
-// mayEnd tells what an order terminates: only the status removing, or in error with an order that
-// Waldur calls so.
+// mayEnd reports whether an order may terminate a resource: only with the status removing, or in
+// error with an order that Waldur calls so.
 func mayEnd(w *planner.Input, a *planner.Action, it *planner.Item) bool {
 	if a.Order == "" || a.Folder == "" || !slices.Contains(a.Danger, planner.DangerArchive) {
 		return false
@@ -291,7 +291,7 @@ func mayEnd(w *planner.Input, a *planner.Action, it *planner.Item) bool {
 		w.Orders[a.Order].Order.Type == planner.OrderTerminate
 }
 
-// acts reports whether what Waldur said of an order, if it was asked, lets it act.
+// acts reports whether an order may act according to Waldur's answer, if there was a question.
 func acts(w *planner.Input, order string) bool {
 	answer, asked := w.Orders[order]
 	return !asked || answer.Why != "" || answer.Order.State == planner.OrderPendingProvider ||
@@ -356,8 +356,8 @@ func breaksByValue(w *planner.Input, a *planner.Action, dir planner.Directory) s
 	return breaksByLimits(a)
 }
 
-// breaksByDanger checks the dangers that are not of one change alone: another directory than the
-// recorded one, a mode that grants too much, no hard limit.
+// breaksByDanger checks the dangers that are not about one change alone: another directory than the
+// recorded one, a mode that grants too much, and no hard limit.
 func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.Directory) string {
 	marked := func(d planner.Danger) bool { return slices.Contains(a.Danger, d) }
 	rec, recorded := w.Recorded.Records.Of(a.Key)
@@ -424,8 +424,8 @@ func breaksByLimits(a *planner.Action) string {
 	return ""
 }
 
-// checkCounts: every selected resource is counted once, and only those that something happens to
-// are listed.
+// checkCounts checks that every selected resource is counted once, and that only those to which
+// something happens are listed.
 func checkCounts(t *rapid.T, w *planner.Input, p *planner.Plan) {
 	resources, nodes := 0, 0
 	for i := range w.Items {

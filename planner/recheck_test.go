@@ -65,8 +65,7 @@ func TestRecheckNamesWhatMoved(t *testing.T) {
 	}
 }
 
-// A create is stale once the proxy wants the directory elsewhere: nothing is made where it was to
-// be.
+// A create is stale once the proxy wants the directory elsewhere. Nothing is made at its old place.
 func TestACreateThatWasMovedIsStale(t *testing.T) {
 	created := project("bio", 30500, ordered(planner.StatusPending))
 	watch := map[planner.Key]bool{created.Key: true}
@@ -82,8 +81,8 @@ func TestACreateThatWasMovedIsStale(t *testing.T) {
 	}
 }
 
-// What a plan leaves as it is can move, too: what it says of limits tells which side did, else both
-// sides are named.
+// A limit that a plan leaves as it is can change too. If the plan mentions it, the result says
+// which side changed; otherwise it names both sides.
 func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -117,8 +116,8 @@ func TestRecheckOfWhatThePlanLeaves(t *testing.T) {
 	}
 }
 
-// An apply that watches its own resources sees, beside them, what it may record: what is selected,
-// active and not recorded.
+// An apply that watches its own resources also sees what it may record: what is selected, active
+// and not recorded.
 func TestWhatAnApplyRecordsBesideItsPlan(t *testing.T) {
 	m := newModel()
 	for i, name := range []string{"bio", "chem", "geo"} {

@@ -45,7 +45,7 @@ func drawRecord(t *rapid.T) planner.Record {
 	return r
 }
 
-// TestRecordBinary: what was written is read as it was, and nothing else is read.
+// TestRecordBinary: a written record is read back as it was, and nothing else is accepted.
 func TestRecordBinary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want, got := drawRecord(t), planner.Record{}
@@ -110,8 +110,8 @@ func FuzzRecordBinary(f *testing.F) {
 	})
 }
 
-// TestRecords: they are found by key, each once, in the order of keys, however alike their keys
-// are.
+// TestRecords: records are found by key, each once, in the order of keys, however similar their
+// keys are.
 func TestRecords(t *testing.T) {
 	keys := []planner.Key{{Item: "a", System: "s", DataType: "x"},
 		{Item: "a", System: "s", DataType: "xy"},

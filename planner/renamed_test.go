@@ -7,9 +7,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestRenamedSlug: the proxy has another key for a system, and what is recorded under the old one
-// goes on, archived directories and callbacks too; but only at its own place, and only once the old
-// key is listed no more.
+// TestRenamedSlug: if the proxy has another key for a system, what is recorded under the old one
+// stays valid, including archived directories and callbacks. That is so only at its own place, and
+// only once the old key is no longer listed.
 func TestRenamedSlug(t *testing.T) {
 	other := func(it *planner.Item) { it.Key.System = "cscs-capstor" }
 	rec := func() planner.Recorded { return records(recordOf("bio", 30500)) }
@@ -27,7 +27,7 @@ func TestRenamedSlug(t *testing.T) {
 		name  string
 		items []planner.Item
 		rec   planner.Recorded
-		// want are the action and what blocks, in short; follows tells that the record has the new
+		// want has the action and what blocks, in short. follows reports whether the record gets the new
 		// key.
 		want    string
 		stands  bool

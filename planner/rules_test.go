@@ -70,8 +70,8 @@ func TestOneBadItemStopsNobody(t *testing.T) {
 	}
 }
 
-// TestNothingAskedIsNothing: what is removed, or in error without an order, is neither blocked nor
-// touched, however bad.
+// TestNothingAskedIsNothing: an item that is removed, or in error without an order, is neither
+// blocked nor changed, however bad it is.
 func TestNothingAskedIsNothing(t *testing.T) {
 	for _, status := range []planner.Status{planner.StatusRemoved, planner.StatusError} {
 		for name, change := range map[string]func(*planner.Item){
@@ -101,8 +101,8 @@ func TestNothingAskedIsNothing(t *testing.T) {
 	}
 }
 
-// TestChecksAreOnTheFinalValues: what the proxy gets wrong, an override can fix; what an override
-// gets wrong is blocked.
+// TestChecksAreOnTheFinalValues: an override can correct a wrong value of the proxy, and a wrong
+// value of an override is blocked.
 func TestChecksAreOnTheFinalValues(t *testing.T) {
 	quota := func(soft, hard string) func(*planner.Item) {
 		return func(it *planner.Item) { it.Quotas = quotas(soft, hard) }
@@ -149,9 +149,9 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 	}
 }
 
-// TestOverrides: they apply in file order, an expired one is ignored with a warning, one that
-// matches nothing is a warning, one that cannot be computed blocks only what it matches, and limits
-// are cut to whole KiB.
+// TestOverrides: overrides apply in file order. An expired override is ignored with a warning, and
+// one that matches nothing is a warning. One that cannot be computed blocks only what it matches.
+// Limits are cut to whole KiB.
 func TestOverrides(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -203,8 +203,8 @@ func TestPinnedQuotasDoNotKeepARemovalFromGoingOn(t *testing.T) {
 	}
 }
 
-// TestSoftAboveWhatStands: a soft limit is held against the hard one that stays, because nobody
-// says what it should be.
+// TestSoftAboveWhatStands: a soft limit is compared with the hard one that stays, because nobody
+// says what that should be.
 func TestSoftAboveWhatStands(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -216,8 +216,8 @@ func TestSoftAboveWhatStands(t *testing.T) {
 	}
 }
 
-// TestEnforcedParents: a tenant's directory is held to its owner and mode, as dangerous as any; a
-// hold and an obstacle show.
+// TestEnforcedParents: a tenant's directory must have its owner and mode. Changes are as dangerous
+// as for any directory, and holds and obstacles are shown.
 func TestEnforcedParents(t *testing.T) {
 	const eth = "/capstor/store/cscs/eth"
 	s := testSettings()
@@ -257,7 +257,7 @@ func TestEnforcedParents(t *testing.T) {
 	}
 }
 
-// TestHoldOnATenant: while it must not be made, nothing below it is.
+// TestHoldOnATenant: while a tenant's directory must not be made, nothing below it is.
 func TestHoldOnATenant(t *testing.T) {
 	holds := []planner.Hold{{Glob: "/capstor/store/cscs", Reason: "incident", By: "root"}}
 	p, _ := plan(&planner.Input{Items: items(project("bio", 30500)), Holds: holds}, newModel())
@@ -273,7 +273,7 @@ func TestHoldOnATenant(t *testing.T) {
 	}
 }
 
-// TestAskedBackIsHeldToo: a hold covers what the command line wants back from the archive.
+// TestAskedBackIsHeldToo: a hold also covers restores that the command line asks for.
 func TestAskedBackIsHeldToo(t *testing.T) {
 	rec := recordOf("bio", 30500)
 	archived := map[planner.Key]planner.Archived{rec.Key: {Key: rec.Key, Address: bio,
@@ -292,7 +292,8 @@ func TestAskedBackIsHeldToo(t *testing.T) {
 	}
 }
 
-// TestSameItemOnTwoSystems: each has its own record, and neither is taken for the other, moved.
+// TestSameItemOnTwoSystems: each has its own record, and neither is taken for the other one after a
+// move.
 func TestSameItemOnTwoSystems(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -315,7 +316,8 @@ func TestSameItemOnTwoSystems(t *testing.T) {
 	}
 }
 
-// TestATenantOnARecordedPath: a directory has one master, the resource that is recorded there.
+// TestATenantOnARecordedPath: a directory has one owner in the plan, the resource that is recorded
+// there.
 func TestATenantOnARecordedPath(t *testing.T) {
 	s := testSettings()
 	s.Parents = planner.ParentsEnforce
@@ -333,8 +335,8 @@ func TestATenantOnARecordedPath(t *testing.T) {
 	}
 }
 
-// TestARecordKeepsWhatThreeDigitsLeaveAlone: a mode of three digits is recorded with the setgid bit
-// that stands.
+// TestARecordKeepsWhatThreeDigitsLeaveAlone: a mode of three digits is recorded with the present
+// setgid bit.
 func TestARecordKeepsWhatThreeDigitsLeaveAlone(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -347,8 +349,8 @@ func TestARecordKeepsWhatThreeDigitsLeaveAlone(t *testing.T) {
 	}
 }
 
-// TestUnmounted: a system that is not what it should be is blocked as a whole, and known to be so:
-// nothing is unobserved.
+// TestUnmounted: a system with the wrong filesystem is blocked as a whole. That is known, so
+// nothing counts as unobserved.
 func TestUnmounted(t *testing.T) {
 	for code, change := range map[string]func(*model, *planner.Recorded){
 		"system_unavailable": func(m *model, _ *planner.Recorded) {
@@ -374,8 +376,8 @@ func TestUnmounted(t *testing.T) {
 	}
 }
 
-// TestNotSelectedCountsAtItsRecord: a plan for one resource does not carry out what its neighbour
-// in the quota asks for.
+// TestNotSelectedCountsAtItsRecord: a plan for one resource does not carry out what another
+// resource with the same quota asks for.
 func TestNotSelectedCountsAtItsRecord(t *testing.T) {
 	for policy, want := range map[planner.SharedPolicy]uint64{planner.SharedSum: 20 << 40,
 		planner.SharedMax: 10 << 40} {
@@ -395,8 +397,8 @@ func TestNotSelectedCountsAtItsRecord(t *testing.T) {
 	}
 }
 
-// TestNothingIsArchivedWhereItCannotBe: a removal that would fail is blocked when planning; what is
-// gone already is reported.
+// TestNothingIsArchivedWhereItCannotBe: a removal that would fail is blocked in the plan. A
+// directory that is already gone is reported.
 func TestNothingIsArchivedWhereItCannotBe(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -414,7 +416,7 @@ func TestNothingIsArchivedWhereItCannotBe(t *testing.T) {
 	}
 }
 
-// TestDangers: each kind of change to a directory that stands, and whether it is dangerous.
+// TestDangers: each kind of change to an existing directory, and whether it is dangerous.
 func TestDangers(t *testing.T) {
 	wider, group := planner.DangerWiderAccess, planner.DangerGroup
 	for _, tc := range []struct {

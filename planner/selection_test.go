@@ -9,8 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// TestUnmatchedGlobs: each target, exclusion and hold that matches nothing is named, and no other
-// is.
+// TestUnmatchedGlobs: each target, exclusion and hold that matches nothing is named, and no other.
 func TestUnmatchedGlobs(t *testing.T) {
 	for _, c := range []struct {
 		name      string

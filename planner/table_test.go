@@ -14,8 +14,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// TestEveryAttributeIsWhole: what directories show is recorded, compared and shown; what can change
-// has an effect that auto_approve knows; and overrides may set all that the proxy wants.
+// TestEveryAttributeIsWhole: every attribute of directories is recorded, compared and shown. Every
+// attribute that can change has an effect that auto_approve knows. Overrides may set everything
+// that the proxy wants.
 func TestEveryAttributeIsWhole(t *testing.T) {
 	dir := planner.Directory{State: planner.DirPresent, Owner: 11, Group: 12, Mode: 0o2751,
 		HasProject: true, Inherit: true, Project: 13,
@@ -47,8 +48,8 @@ func TestEveryAttributeIsWhole(t *testing.T) {
 	}
 }
 
-// TestOverridesSayAttributes: what an override may say is noted once, and what no override may set
-// is refused.
+// TestOverridesSayAttributes: a value that an override may set is noted once. An attribute that no
+// override may set is refused.
 func TestOverridesSayAttributes(t *testing.T) {
 	for _, a := range planner.Attributes() {
 		var w planner.Wishes
@@ -106,16 +107,15 @@ func TestTheSchemaHasTheAttributes(t *testing.T) {
 	}
 }
 
-// speaks are the files that may name all limits, beside the table: they speak another system's
-// format, or to people.
+// speaks are the files, except for the table, that may name all limits: they write another system's
+// format, or texts for people.
 var speaks = []string{
 	"planner/attribute.go", "planner/plantest/", "cmd/cscs-sync/explain", "cmd/cscs-sync/state.go",
 	"providers/quota/linux/", "providers/quota/lustre/", "providers/quota/vast/",
 	"providers/quota/quotatest/", "providers/waldur/",
 }
 
-// TestLimitsAreListedOnce: beside the table, and what speaks another system's format, no file
-// writes out all limits.
+// TestLimitsAreListedOnce: no file but the table and those files lists all limits.
 func TestLimitsAreListedOnce(t *testing.T) {
 	limit := regexp.MustCompile(`\b(Space|Inodes)(Soft|Hard)\b|"(space|inodes)_(soft|hard)"`)
 	files := 0

@@ -68,8 +68,8 @@ func TestCallbackURLWithoutWaldur(t *testing.T) {
 	}
 }
 
-// TestCallbackURLPorts: a base without a trailing slash, or with its scheme's port, is the same
-// base.
+// TestCallbackURLPorts: a base without a trailing slash, or with its scheme's default port, is the
+// same base.
 func TestCallbackURLPorts(t *testing.T) {
 	got, err := CallbackURL(WaldurSettings{URL: "http://127.0.0.1:80/api"},
 		"http://127.0.0.1/api/x/")
@@ -121,8 +121,8 @@ func TestUUID(t *testing.T) {
 	}
 }
 
-// FuzzCallbackURL: whatever is accepted lies below waldur.url, without anything that a server could
-// read as another path.
+// FuzzCallbackURL: every accepted URL is below waldur.url, and has nothing that a server could read
+// as another path.
 func FuzzCallbackURL(f *testing.F) {
 	w := WaldurSettings{URL: "https://waldur.example.com/api/",
 		Aliases: []string{"http://waldur-internal:8000/api/"}}

@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestOrderOfAnother: an order belongs to one resource. One that stands at two, or that Waldur says
-// is another's, or whose URLs lead elsewhere, acts for none.
+// TestOrderOfAnother: an order belongs to one resource. An order that two items name, that Waldur
+// says is another's, or whose URLs lead elsewhere acts for none.
 func TestOrderOfAnother(t *testing.T) {
 	const base = "https://waldur.example.com/api/"
 	remove := func(name string) planner.Item {

@@ -7,9 +7,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// A directory that an apply left unfinished is finished, and nothing else is said of it: it is not
-// adopted, not drift, not missing once it is gone, and not a recorded holder of its path. Another
-// directory in its place is anybody's.
+// A directory that an apply left unfinished is finished, and nothing else is said about it. It is
+// not adopted, is no drift, is not missing once it is gone, and is not a recorded holder of its
+// path. Another directory in its place may belong to anybody.
 func TestUnfinishedDirectories(t *testing.T) {
 	it := project("bio", 30500)
 	for _, c := range []struct {

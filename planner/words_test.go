@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// Why nothing is done is said with units: nobody reads 21990232555520 as 20 TiB.
+// Reasons have units, because nobody reads 21990232555520 as 20 TiB.
 func TestRefusalsHaveUnits(t *testing.T) {
 	usageUnknown := func(m *model) {
 		q := m.quotas[30500]
@@ -56,8 +56,8 @@ func TestRefusalsHaveUnits(t *testing.T) {
 	}
 }
 
-// A quota that is left alone endangers nobody: what else is done with the directory is not called
-// dangerous for it.
+// A quota that is left alone is no danger, so other changes of the directory are not called
+// dangerous because of it.
 func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
@@ -78,7 +78,7 @@ func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 	}
 }
 
-// TestModeJSON: a mode is four octal digits in a string; numbers, of earlier builds, are read.
+// TestModeJSON: a mode is four octal digits in a string. Numbers, from earlier builds, can be read.
 func TestModeJSON(t *testing.T) {
 	for text, want := range map[string]planner.Mode{`"2770"`: 0o2770, `"0700"`: 0o700,
 		"1528": 0o2770, "0": 0} {
@@ -100,7 +100,8 @@ func TestModeJSON(t *testing.T) {
 	}
 }
 
-// TestUndeliveredWords: no time, no reason and no full stop leave a hole in the sentence.
+// TestUndeliveredWords: a missing time or reason leaves no gap in the sentence, and no full stop is
+// left over.
 func TestUndeliveredWords(t *testing.T) {
 	day := func(at time.Time) string { return at.Format("2006-01-02") }
 	for want, u := range map[string]planner.Undelivered{

@@ -10,12 +10,12 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// now is when every plan of these tests is made.
+// now is the time of every plan in these tests.
 var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 
 const tib = planner.Bytes(1 << 40)
 
-// testSettings are two systems: capstor with Lustre group quotas, and vast without quotas.
+// testSettings returns two systems: capstor with Lustre group quotas, and vast without quotas.
 func testSettings() *planner.Settings {
 	return &planner.Settings{
 		Tera: tib, MinGID: 1000, MaxMode: 0o2775, Parents: planner.ParentsCreate, Fingerprint: "f00d",
@@ -32,14 +32,14 @@ func testSettings() *planner.Settings {
 	}
 }
 
-// lustreTraits are those of Lustre.
+// lustreTraits are the traits of Lustre.
 var lustreTraits = planner.Traits{Unit: 1 << 10, Soft: true, Grace: true, MaxSpace: 1 << 60,
 	MaxInodes: 1 << 48}
 
 // id makes an item id from a short name.
 func id(name string) string { return fmt.Sprintf("%032x", []byte(name))[:32] }
 
-// orderURLs are the callbacks of an order that is with the provider.
+// orderURLs returns the callbacks of an order that is with the provider.
 func orderURLs(it *planner.Item, order string,
 	names ...planner.Callback) map[planner.Callback]string {
 	last := map[planner.Callback]string{planner.Approve: "approve_by_provider",
@@ -70,7 +70,7 @@ func quotas(soft, hard string) *planner.ProxyQuotas {
 		planner.InodesSoft: dec("1330000.0"), planner.InodesHard: dec("2000000.0")}
 }
 
-// project is an active project's resource on capstor.
+// project returns an active project's resource on capstor.
 func project(name string, gid int64, change ...func(*planner.Item)) planner.Item {
 	it := planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"},
 		Status:    planner.StatusActive,
@@ -93,7 +93,7 @@ func ordered(s planner.Status) func(*planner.Item) {
 
 func at(path string) func(*planner.Item) { return func(it *planner.Item) { it.MountPath = path } }
 
-// tree are the tenant and customer above the resources of project.
+// tree returns the tenant and customer above the resources of project.
 func tree() []planner.Item {
 	node := func(name, path, parent string, target planner.Target) planner.Item {
 		return planner.Item{Key: planner.Key{Item: id(name), System: "capstor", DataType: "store"},
@@ -104,13 +104,13 @@ func tree() []planner.Item {
 		node("eth", "/capstor/store/cscs/eth", id("cscs"), planner.TargetCustomer)}
 }
 
-// model is a storage in memory: what stands, and the quotas by identity.
+// model is a storage in memory: what exists, and the quotas by identity.
 type model struct {
 	dirs   map[string]planner.Directory
 	quotas map[uint32]planner.QuotaState
-	// uncounted has nothing count what lies in directories without a quota.
+	// uncounted means that nothing counts what is in directories without a quota.
 	uncounted bool
-	// places are the quotas of directories, by storage path.
+	// places has the quotas of directories, by storage path.
 	places map[string]planner.QuotaState
 	mounts map[string]planner.Mount
 	next   uint64
@@ -143,7 +143,7 @@ func (m *model) observe(g *planner.Graph) planner.Observed {
 	return seen
 }
 
-// quotaOf is that of a subject; a directory may have none.
+// quotaOf returns the quota of a subject; a directory may have none.
 func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	if id.By != planner.ByDirectory {
 		return m.quota(id.ID)
@@ -160,7 +160,7 @@ func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	return q
 }
 
-// quota is that of an identity; one never set has no limits and nothing used.
+// quota returns the quota of an identity. One that was never set has no limits and no usage.
 func (m *model) quota(id uint32) planner.QuotaState {
 	if q, ok := m.quotas[id]; ok {
 		return q
@@ -188,7 +188,7 @@ func (m *model) look(path string) planner.Directory {
 	}
 }
 
-// apply does to the model what a plan says, as an apply does it to the storage.
+// apply changes the model as an apply of the plan changes the storage.
 func (m *model) apply(p *planner.Plan) {
 	for _, a := range p.Core.Actions {
 		switch a.Kind {
@@ -241,7 +241,7 @@ func (m *model) setQuota(a *planner.Action) {
 	m.quotas[a.Quota.ID] = q
 }
 
-// plan runs the whole planner over a world and a model.
+// plan runs the whole planner on a world and a model.
 func plan(w *planner.Input, m *model) (*planner.Plan, *planner.Graph) {
 	if w.Settings == nil {
 		w.Settings = testSettings()
@@ -253,7 +253,7 @@ func plan(w *planner.Input, m *model) (*planner.Plan, *planner.Graph) {
 	return p, g
 }
 
-// action finds the action at an address.
+// action returns the action on an address.
 func action(t *testing.T, p *planner.Plan, address string) (planner.Action, planner.Detail) {
 	t.Helper()
 	for i, a := range p.Core.Actions {
@@ -266,7 +266,7 @@ func action(t *testing.T, p *planner.Plan, address string) (planner.Action, plan
 	return planner.Action{}, planner.Detail{}
 }
 
-// refusal finds why nothing is done at an address.
+// refusal returns why nothing is done for an address.
 func refusal(p *planner.Plan, address string) (code string, waits bool) {
 	for _, r := range p.Context.Blocked {
 		if r.Address == address {

@@ -174,7 +174,7 @@ func TestRSASignsBySHA512(t *testing.T) {
 	}
 }
 
-// liar returns a signature of something else.
+// liar is a signer that returns a signature of something else.
 type liar struct{ ssh.Signer }
 
 func (l liar) Sign(random io.Reader, _ []byte) (*ssh.Signature, error) {

@@ -93,7 +93,7 @@ func referenceRow(t *testing.T, functions sources, s referenceSection, name stri
 	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", bare, form, fallback, meaning)
 }
 
-// sources returns the functions of this package by name.
+// sources are the functions of this package by name.
 type sources map[string]*ast.FuncDecl
 
 func parsedFunctions(t *testing.T) sources {

@@ -12,7 +12,7 @@ const (
 	waldurBody = " token = env(\"TOKEN\")\n}\n"
 )
 
-// vast returns a system on VAST, with more attributes for its quota block.
+// vastToken is the token of a quota block for a system on VAST.
 const vastToken = "token = env(\"TOKEN\")\n"
 
 func vastQuota(with, prefix string) string {

@@ -14,13 +14,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// around is a plan file with a machine's part that is compressed already.
+// around returns a plan file with a machine's part that is already compressed.
 func around(packed []byte) []byte {
 	return bytes.Join([][]byte{[]byte(begin + "\n\n"), render.Text(plantest.Mixed(), render.Options{}),
 		[]byte("\n"), armor(planLabel, packed)}, nil)
 }
 
-// gzipped is data as gzip of any level, with a header that the test changes.
+// gzipped returns data compressed with gzip at any level, with a header that the test changes.
 func gzipped(t *testing.T, data []byte, level int, header func(*gzip.Header)) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -40,8 +40,8 @@ func gzipped(t *testing.T, data []byte, level int, header func(*gzip.Header)) []
 	return b.Bytes()
 }
 
-// inPieces is gzip by a compressor that ends a block after each n bytes, as one with other buffers
-// does.
+// inPieces returns gzip data of a compressor that ends a block after each n bytes, like one with
+// other buffers.
 func inPieces(t *testing.T, data []byte, level, n int) []byte {
 	t.Helper()
 	b := bytes.NewBufferString(gzipHeader)
@@ -64,8 +64,8 @@ func inPieces(t *testing.T, data []byte, level, n int) []byte {
 		crc32.ChecksumIEEE(data)), uint32(len(data)))
 }
 
-// TestOtherCompressors reads what another Go, or another level, would have written: the plan is the
-// same, so are its digests, and an approval is added without touching the rest.
+// TestOtherCompressors reads what another Go version or level would have written: the plan and its
+// digests are the same, and an approval is added without changing the rest.
 func TestOtherCompressors(t *testing.T) {
 	p := plantest.Mixed()
 	part := canonical.Encode(p)
@@ -97,8 +97,8 @@ func TestOtherCompressors(t *testing.T) {
 	}
 }
 
-// TestNothingHidesInTheCompression refuses all places of gzip in which a file can carry what nobody
-// is shown.
+// TestNothingHidesInTheCompression refuses all places of gzip in which a file can have something
+// that nobody is shown.
 func TestNothingHidesInTheCompression(t *testing.T) {
 	part := canonical.Encode(plantest.Mixed())
 	good := gzipped(t, part, gzip.DefaultCompression, nil)

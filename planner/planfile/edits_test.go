@@ -77,8 +77,8 @@ func approve(t *testing.T, name string, plan *planner.Plan, color bool) *approve
 	return f
 }
 
-// saysTheSame reports whether a changed file has the same text, plan and approvals, to the byte:
-// bits that pad the compressed part may be anything.
+// saysTheSame reports whether a changed file has exactly the same text, plan and approvals. Bits
+// that pad the compressed part may differ.
 func (f *approvedFile) saysTheSame(changed []byte) bool {
 	was, err := Parse(f.data)
 	is, err2 := Parse(changed)
@@ -87,8 +87,8 @@ func (f *approvedFile) saysTheSame(changed []byte) bool {
 		slices.EqualFunc(was.Approvals, is.Approvals, bytes.Equal)
 }
 
-// TestSingleByteEdits changes single bytes of approved files, anywhere, to anything: 5,000 times, a
-// million with CSCS_TEST_LONG. Line ends and blanks before them may change; nothing else may.
+// TestSingleByteEdits changes single bytes of approved files, anywhere, to anything: 5,000 times,
+// or a million times with CSCS_TEST_LONG. Only line ends and blanks before them may change.
 func TestSingleByteEdits(t *testing.T) {
 	tries := 5_000 / fewer
 	if os.Getenv("CSCS_TEST_LONG") != "" {

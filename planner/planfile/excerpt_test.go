@@ -13,7 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// tampered is the error of a file in which a change to its text was made.
+// tampered returns the error for a file whose text was changed.
 func tampered(t *testing.T, opt render.Options, change func(text []byte) []byte) *FormatError {
 	t.Helper()
 	p := plantest.Mixed()
@@ -27,7 +27,8 @@ func tampered(t *testing.T, opt render.Options, change func(text []byte) []byte)
 }
 
 // TestTamperedTextIsQuotedWhereItDiffers changes each line of a plan, and adds, repeats and removes
-// some: found and wanted are never the same two strings, and show no colour codes.
+// some. What was found and what was wanted are never the same two strings, and show no colour
+// codes.
 func TestTamperedTextIsQuotedWhereItDiffers(t *testing.T) {
 	quotes := regexp.MustCompile("found (.*), want (.*)$")
 	for _, opt := range []render.Options{{}, {Color: true}} {

@@ -23,7 +23,7 @@ func marshal(t testing.TB, opt render.Options) []byte {
 	return data
 }
 
-// TestGolden holds the whole file of a plan, byte for byte.
+// TestGolden pins the whole file of a plan, byte for byte.
 func TestGolden(t *testing.T) {
 	const path = "testdata/golden/mixed.plan"
 	got := marshal(t, render.Options{})

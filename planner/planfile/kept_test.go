@@ -15,9 +15,9 @@ import (
 // keptRenderer is the version in the name of a kept plan file.
 var keptRenderer = regexp.MustCompile(`/renderer(\d+)-[^/]+\.plan$`)
 
-// TestKeptPlansAreKnown reads plan files that earlier builds have written. Those of today's rules
-// are read as a whole; those of others are foreign, whether or not they can still be shown. None is
-// ever damaged.
+// TestKeptPlansAreKnown reads plan files that earlier builds have written. Files of the present
+// rules are read completely. Files of other rules are foreign, whether or not they can still be
+// shown. None is ever reported as damaged.
 func TestKeptPlansAreKnown(t *testing.T) {
 	files, err := filepath.Glob("testdata/kept/*.plan")
 	if err != nil || len(files) < 2 {

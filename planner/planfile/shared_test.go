@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// TestSharedQuotas: what several resources contribute is read back, and what no quota can have is
-// not written.
+// TestSharedQuotas: what several resources contribute is read back, and contributions that no quota
+// can have are not written.
 func TestSharedQuotas(t *testing.T) {
 	data, err := Marshal(plantest.Shared(3), render.Options{})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// TestShow shows plans from files that are coloured and from files that are not. What comes out is
-// always what rendering the plan again gives.
+// TestShow shows plans from coloured and plain files. The result is always what rendering the plan
+// again gives.
 func TestShow(t *testing.T) {
 	plans := plantest.Typical()
 	plans["hostile"], plans["mixed"] = plantest.Hostile, plantest.Mixed
@@ -54,8 +54,8 @@ func TestShowForeign(t *testing.T) {
 	}
 }
 
-// TestHalves decodes parts that are not in two halves, or seem to be in more. All of them are read
-// as Encode wrote them, or refused.
+// TestHalves decodes parts that are not in two halves, or seem to be in more. Each is read as
+// Encode wrote it, or refused.
 func TestHalves(t *testing.T) {
 	p := plantest.Base()
 	plantest.AddCreate(p, `/capstor/a,"context":{"x"},"core":`, 1)
@@ -96,7 +96,7 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestEncodeWithID gives the same id and text as encoding each for itself, also of what is no
+// TestEncodeWithID returns the same id and text as encoding separately, also for text that is not
 // UTF-8.
 func TestEncodeWithID(t *testing.T) {
 	for _, source := range []string{"a", "a\xffb\xfe", "\u2028<&>"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// TestSizes holds every kind of change to the bytes that one may have in a file.
+// TestSizes pins how many bytes every kind of change may have in a file.
 func TestSizes(t *testing.T) {
 	const n = 2000 / min(fewer, 4)
 	for kind, add := range plantest.KindsOfChange() {
@@ -36,8 +36,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// BenchmarkPlanFile is what a plan of 10,000 changes costs: to render, to write as a file, to read
-// and check (verify), and to read and render again (show).
+// BenchmarkPlanFile measures what a plan of 10,000 changes costs: to render, to write as a file, to
+// read and check (verify), and to read and render again (show).
 func BenchmarkPlanFile(b *testing.B) {
 	const n = 10_000
 	p := plantest.Many(n, plantest.AddCreate)
@@ -70,8 +70,8 @@ func BenchmarkPlanFile(b *testing.B) {
 	b.Run("show", func(b *testing.B) { takes(b, func() { read().Show(render.Options{}) }) })
 }
 
-// takes reports how long f takes, with the garbage that it leaves: the shortest of several runs,
-// since other work on the machine only adds; and its processor time, the mean of all.
+// takes returns how long f takes, with its garbage collection: the shortest of several runs,
+// because other work on the machine only adds time; and its processor time, the mean of all runs.
 func takes(b *testing.B, f func()) {
 	const runs = 5
 	before, best := processorTime(b), time.Hour
@@ -86,7 +86,7 @@ func takes(b *testing.B, f func()) {
 	b.ReportMetric((processorTime(b)-before).Seconds()/float64(runs*b.N), "cpu-s/op")
 }
 
-// processorTime is what this process has used.
+// processorTime returns what this process has used.
 func processorTime(b *testing.B) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

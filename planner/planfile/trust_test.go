@@ -30,8 +30,8 @@ func refuse1(t *testing.T, original, changed []byte, what string) {
 	t.Fatalf("%s is taken", what)
 }
 
-// sameMeaning reports whether a file says exactly what the original does, in another compressed
-// form: the padding of the last byte, say.
+// sameMeaning reports whether a file says exactly what the original says, in another compressed
+// form: for example, with other padding in the last byte.
 func sameMeaning(t *testing.T, original []byte, f *File) bool {
 	t.Helper()
 	o, err := Parse(original)
@@ -42,8 +42,8 @@ func sameMeaning(t *testing.T, original []byte, f *File) bool {
 		canonical.Encode(f.Plan)) && len(o.Approvals) == len(f.Approvals)
 }
 
-// TestEveryByteCounts changes each byte of a file in several ways, takes each away, cuts the file
-// there, and puts one in.
+// TestEveryByteCounts changes each byte of a file in several ways, removes it, cuts the file there,
+// and inserts one.
 func TestEveryByteCounts(t *testing.T) {
 	p := plantest.Base()
 	plantest.AddRaise(p, "/capstor/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
@@ -103,7 +103,7 @@ func TestLineEndsAndTrailingBlanks(t *testing.T) {
 	}
 }
 
-// pack is a plan file around any machine's part, with the text of a plan.
+// pack returns a plan file around any machine's part, with the text of a plan.
 func pack(t *testing.T, text, part []byte) []byte {
 	t.Helper()
 	packed, err := compress(part)
@@ -219,8 +219,8 @@ func TestForeignFileIsForShowing(t *testing.T) {
 	}
 }
 
-// TestCharactersArePinned fails when the library's tables of characters change: they decide what is
-// shown as it is. Raise Renderer then, and pin the new version.
+// TestCharactersArePinned fails if the library's tables of characters change, because they decide
+// what is shown unescaped. Raise Renderer then, and pin the new version.
 func TestCharactersArePinned(t *testing.T) {
 	if unicode.Version != "15.0.0" || canonical.Renderer != 4 {
 		t.Errorf("characters are those of Unicode %s, Renderer is %d", unicode.Version,

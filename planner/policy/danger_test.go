@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// planOf is a plan of these actions, each with the codes of its reasons.
+// planOf returns a plan of these actions, each with the codes of its reasons.
 func planOf(actions []planner.Action, reasons ...reason.Code) *planner.Plan {
 	p := &planner.Plan{Core: planner.Core{Actions: actions}}
 	for i := range actions {
@@ -22,8 +22,8 @@ func planOf(actions []planner.Action, reasons ...reason.Code) *planner.Plan {
 	return p
 }
 
-// TestNoSpaceLimitIsBeyondMaxSpace: also where the word is allowed, and where the plan has no
-// change that says "unlimited".
+// TestNoSpaceLimitIsBeyondMaxSpace: also if the word is allowed, and if no change of the plan says
+// "unlimited".
 func TestNoSpaceLimitIsBeyondMaxSpace(t *testing.T) {
 	create := planner.Action{Kind: planner.Create,
 		Danger: []planner.Danger{planner.DangerUnlimited}}
@@ -37,8 +37,8 @@ func TestNoSpaceLimitIsBeyondMaxSpace(t *testing.T) {
 	}
 }
 
-// TestDangerousParentHoldsWhatNeedsIt: a tenant's directory goes with what needs it, so that must
-// not be approved.
+// TestDangerousParentHoldsWhatNeedsIt: a tenant's directory is made with the actions that need it,
+// so these must not be approved.
 func TestDangerousParentHoldsWhatNeedsIt(t *testing.T) {
 	actions := []planner.Action{
 		{Kind: planner.Create, Target: planner.TargetCustomer, Address: "/c/eth", Storage: "c/eth",

@@ -130,8 +130,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestErrorIsNeverEndedByPolicy: archiving is allowed, but not what an order does to a resource in
-// error.
+// TestErrorIsNeverEndedByPolicy: a policy that allows archives still does not allow what an order
+// does to a resource in error.
 func TestErrorIsNeverEndedByPolicy(t *testing.T) {
 	allow := policy.Policy{Allow: []string{"archive", "report"}, MaxChanges: 1, MaxArchives: 1}
 	for code, approved := range map[reason.Code]bool{reason.OrderTerminate: true,
@@ -217,8 +217,8 @@ func TestMatchesAndShare(t *testing.T) {
 	}
 }
 
-// A tenant's directory is made along with what needs it, and changed only where a match block
-// speaks of it.
+// A tenant's directory is made together with the actions that need it, and is changed only if a
+// match block matches it.
 func TestMatchesOfTenants(t *testing.T) {
 	for kind, want := range map[planner.ActionKind]bool{planner.Create: true,
 		planner.Update: false} {
@@ -280,8 +280,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestWindowsAcrossDST: a window is in the zone's wall clock. On 2026-03-29 Zurich's goes from 2:00
-// to 3:00, on 2026-10-25 from 3:00 back to 2:00.
+// TestWindowsAcrossDST: a window follows the zone's wall clock. On 2026-03-29 Zurich's clock goes
+// from 2:00 to 3:00, and on 2026-10-25 from 3:00 back to 2:00.
 func TestWindowsAcrossDST(t *testing.T) {
 	zurich, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {
@@ -321,7 +321,7 @@ func TestWindowsAcrossDST(t *testing.T) {
 	}
 }
 
-// TestHeldPlanSaysWhy: the rule that held each action stands in the plan that people read.
+// TestHeldPlanSaysWhy: the plan that people read has the rule that held each action.
 func TestHeldPlanSaysWhy(t *testing.T) {
 	quota := &planner.QuotaID{By: planner.ByGroup, ID: 30500}
 	p := &planner.Plan{Core: planner.Core{Actions: []planner.Action{

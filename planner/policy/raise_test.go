@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-// TestRaisesByUse: a limit is raised by policy only if enough of it is used, and not too far. What
-// is not known holds.
+// TestRaisesByUse: the policy raises a limit only if enough of it is used, and not too far. If the
+// usage is not known, the change is held.
 func TestRaisesByUse(t *testing.T) {
 	const tib = plantest.TiB
 	unlimited, absent := planner.UnlimitedValue(), planner.Value{}

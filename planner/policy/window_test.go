@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestNextOpening: what holds everything says until when, over days, zones, and windows that deny.
+// TestNextOpening: a rule that holds everything says until when, over days, zones, and windows that
+// deny.
 func TestNextOpening(t *testing.T) {
 	zurich, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {
@@ -31,7 +32,7 @@ func TestNextOpening(t *testing.T) {
 			t.Errorf("%s: %q, want it to end with %q", name, got, tc.want)
 		}
 	}
-	// the clocks go forward in the night of 28 March 2027: 02:30 is not there
+	// the clocks go forward in the night of 28 March 2027, so that 02:30 does not exist
 	night := Window{From: 2*60 + 30, To: 4 * 60, Zone: zurich}
 	if got := opens([]Window{night}, time.Date(2027, 3, 28, 0, 0, 0, 0,
 		time.UTC)); got.UTC().Format("15:04") != "01:00" {

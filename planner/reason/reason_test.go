@@ -42,7 +42,7 @@ func TestDocumentIsTheTable(t *testing.T) {
 	}
 }
 
-// A code stands once in the table, has a meaning, and is a word that scripts can use.
+// A code is in the table once, has a meaning, and is a word that scripts can use.
 func TestTable(t *testing.T) {
 	seen := map[reason.Code]bool{}
 	for _, i := range reason.All() {
@@ -54,7 +54,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Every code of the table is a constant that the planner or its caller uses, and none of them
+// Every code of the table is a constant that the planner or its caller uses, and neither of them
 // writes a code as a literal.
 func TestCodesAreConstants(t *testing.T) {
 	source, err := os.ReadFile("reason.go")

@@ -42,10 +42,10 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// lines are the shell lines of a plan's only action.
+// lines returns the shell lines of a plan's only action.
 func lines(p *planner.Plan) []string { return newShell(p, []int{0}).commands(0) }
 
-// TestShellWords gives words to a shell, which has to see one word and run nothing.
+// TestShellWords gives words to a shell, which must see one word and run nothing.
 func TestShellWords(t *testing.T) {
 	for _, s := range []string{"a b", "$(echo x)", "`echo x`", "it's", "a;b", "-rf", "a*", `"q"`,
 		"~", "a&b|c"} {

@@ -48,7 +48,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// Two warnings of one kind are two, and the same two are no difference.
+// Two warnings of one kind are two warnings, and the same two are no difference.
 func TestDiffOfFieldsWithOneName(t *testing.T) {
 	warn := func(texts ...string) *planner.Plan {
 		p := plantest.Base()

@@ -54,8 +54,8 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// TestNothingImitatesThePlan checks the lines of a hostile plan: each is either one that we wrote,
-// or marked as a part of a text.
+// TestNothingImitatesThePlan checks the lines of a hostile plan: each line is one that we wrote, or
+// is marked as part of a text.
 func TestNothingImitatesThePlan(t *testing.T) {
 	p := plantest.Hostile()
 	out := Text(p, Options{})

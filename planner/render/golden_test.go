@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 	golden(t, "thousand.txt", Text(plantest.Thousand(), Options{Compact: true}))
 }
 
-// The change that docs/how-to/review.md explains is one as it is shown.
+// The change that docs/how-to/review.md explains looks the same there.
 func TestReviewersReadWhatIsShown(t *testing.T) {
 	page, err := os.ReadFile("../../docs/how-to/review.md")
 	if err != nil {

@@ -66,7 +66,8 @@ func parsePage(t *testing.T, data []byte) *element {
 	return root
 }
 
-// all are the elements below e, and e itself, that have a name and, if it is not empty, a class.
+// all returns the elements below e, and e itself, that have a name and, if it is not empty, a
+// class.
 func (e *element) all(name, class string) []*element {
 	var found []*element
 	if e.name == name && (class == "" || slices.Contains(strings.Fields(e.class), class)) {
@@ -78,7 +79,7 @@ func (e *element) all(name, class string) []*element {
 	return found
 }
 
-// words is the text of an element with single blanks.
+// words returns the text of an element with single blanks.
 func (e *element) words() string { return strings.Join(strings.Fields(e.text.String()), " ") }
 
 // TestHTMLStatesTheFactsOfTheText compares the cards of the page with the blocks of the text, row
@@ -101,7 +102,7 @@ func TestHTMLStatesTheFactsOfTheText(t *testing.T) {
 	}
 }
 
-// textBlock is what the text says of one action.
+// textBlock is what the text says about one action.
 type textBlock struct {
 	comments []string
 	rows     [][]string
@@ -145,7 +146,7 @@ func textBlocks(text []byte) []textBlock {
 	return blocks
 }
 
-// compareCard looks for every word of a block in its card, row for row, and for every row of the
+// compareCard looks for every word of a block in its card, row by row, and for every row of the
 // card in the block.
 func compareCard(t *testing.T, plan string, card *element, block textBlock) {
 	t.Helper()
@@ -179,7 +180,7 @@ func compareCard(t *testing.T, plan string, card *element, block textBlock) {
 	}
 }
 
-// separators are the marks between facts in the text; columns stand for them on the page.
+// separators are the marks between facts in the text. The page has columns instead.
 var separators = regexp.MustCompile(`^(->|#|\||\(|\)|;)$`)
 
 func factWords(s string) []string {
@@ -187,8 +188,8 @@ func factWords(s string) []string {
 	return slices.DeleteFunc(strings.Fields(s), separators.MatchString)
 }
 
-// sameWords wants the same words in two rows, whatever their order. A share that stays is said for
-// both sides on the page.
+// sameWords expects the same words in two rows, in any order. The page shows a share that stays for
+// both sides.
 func sameWords(t *testing.T, plan, text, page string) {
 	t.Helper()
 	a, b := factWords(text), factWords(page)
@@ -208,7 +209,7 @@ func sameWords(t *testing.T, plan, text, page string) {
 	}
 }
 
-// sameWordsIn wants every word of a comment in a card.
+// sameWordsIn expects every word of a comment in a card.
 func sameWordsIn(t *testing.T, plan, comment, card string) {
 	t.Helper()
 	words := factWords(card)
@@ -267,8 +268,8 @@ func TestHTMLIsWhatTheLibraryWrites(t *testing.T) {
 	}
 }
 
-// TestHTMLLinksReachTheirPlace: each link of a page leads to an element of the page, and ids are
-// there once.
+// TestHTMLLinksReachTheirPlace: each link of a page leads to an element of the page, and each id
+// exists once.
 func TestHTMLLinksReachTheirPlace(t *testing.T) {
 	for _, plan := range []*planner.Plan{plantest.Mixed(), plantest.Thousand(),
 		plantest.Hostile()} {

@@ -45,7 +45,8 @@ func TestMarkdownUsesItsRoom(t *testing.T) {
 	}
 }
 
-// A shortened text keeps the dangerous actions whole, and each other action it can on one line.
+// A shortened text keeps the dangerous actions complete, and as many other actions as it can, on
+// one line each.
 func TestMarkdownSaysWhatItLeftOut(t *testing.T) {
 	plan := plantest.Unequal(300)
 	plantest.AddRaise(plan, "/capstor/store/cscs/psi/full", 5000, 10*plantest.TiB, 9*plantest.TiB,
@@ -77,7 +78,7 @@ func TestMarkdownIsWholeWhereItFits(t *testing.T) {
 	}
 }
 
-// The page folds what the plan's compact text folds, and names each address.
+// The page folds the same changes as the plan's compact text, and names each address.
 func TestHTMLFoldsEqualChanges(t *testing.T) {
 	page := HTML(plantest.Thousand(), Options{})
 	if n := bytes.Count(page, []byte("\n")); n > 1300 {

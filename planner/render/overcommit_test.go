@@ -8,7 +8,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-// TestOvercommitIsShown: every form says what a system with an overcommit holds, what may be
+// TestOvercommitIsShown: every format says what a system with an overcommit holds, what may be
 // promised there, and whether that is exceeded or unknown.
 func TestOvercommitIsShown(t *testing.T) {
 	p := plantest.Mixed()

@@ -12,7 +12,7 @@ import (
 )
 
 // TestQuotasAloneAreCounted: what is done without its quota is in the last line, the table and the
-// summary, and not under what nothing is done for.
+// summary, and not under the heading for resources for which nothing is done.
 func TestQuotasAloneAreCounted(t *testing.T) {
 	p := plantest.Mixed()
 	p.Context.Blocked, p.Context.Waiting = nil, nil

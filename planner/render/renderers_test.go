@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 )
 
-// texts are the golden texts that plan files hold, by name, with their digests. Texts of diff and
-// of commands are written nowhere but on a screen.
+// texts returns the golden texts that plan files have, by name, with their digests. Texts of diff
+// and of commands are only shown on a screen.
 func texts(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/golden/*.txt")
@@ -39,10 +39,11 @@ func texts(t *testing.T) map[string]string {
 	return out
 }
 
-// TestTextsBelongToARenderer holds the golden texts to the version of the rules under which they
-// were recorded. A file that was written under these rules has such a text, and is refused as
-// tampered with where this build renders another. So a change raises Renderer; -update then records
-// the texts of the new version, and never changes what is recorded already.
+// TestTextsBelongToARenderer compares the golden texts with those recorded for this version of the
+// rules. A file that was written under these rules has such a text, and would be refused as
+// tampered with if this build rendered another. So a change of a text raises Renderer. With
+// -update, the test then records the texts of the new version, and never changes what is already
+// recorded.
 func TestTextsBelongToARenderer(t *testing.T) {
 	const path = "testdata/renderers"
 	data, err := os.ReadFile(path)

@@ -94,7 +94,8 @@ func TestJSONListsEveryAction(t *testing.T) {
 	}
 }
 
-// A resource is there once, also where its quota is left alone, and as often as the summary counts.
+// A resource is listed once, even if its quota is left alone, and as often as the summary counts
+// it.
 func TestJSONAgreesWithItsSummary(t *testing.T) {
 	for name, plan := range plantest.Typical() {
 		var got struct {

@@ -48,7 +48,7 @@ func TestCommandsOfEachTool(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersAreExplained: the output says what to set before a curl line runs, and only where
+// TestPlaceholdersAreExplained: the output says what to set before a curl line runs, but only if
 // there is one.
 func TestPlaceholdersAreExplained(t *testing.T) {
 	p := plantest.Mixed()
@@ -72,7 +72,7 @@ func TestPlaceholdersAreExplained(t *testing.T) {
 	}
 }
 
-// TestCommandsThatLeaveAQuota: what becomes of an archived directory's quota is written, too.
+// TestCommandsThatLeaveAQuota: the commands also say what happens to an archived directory's quota.
 func TestCommandsThatLeaveAQuota(t *testing.T) {
 	dir := &planner.QuotaID{By: planner.ByDirectory, Path: "vast/x"}
 	for _, c := range []struct {

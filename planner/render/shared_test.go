@@ -7,8 +7,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-// TestSharedQuotas: every contribution that changes is shown, wherever it stands, and of the others
-// so many.
+// TestSharedQuotas: every contribution that changes is shown, wherever it is in the list, and some
+// of the others.
 func TestSharedQuotas(t *testing.T) {
 	text := strings.Join(strings.Fields(string(Text(plantest.Shared(40), Options{}))), " ")
 	for _, want := range []string{

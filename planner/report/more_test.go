@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
-// TestSizesOfArchived: a size is said only where a quota counts nothing else, and otherwise why
-// not.
+// TestSizesOfArchived: a size is given only if a quota counts nothing else. Otherwise the report
+// says why there is none.
 func TestSizesOfArchived(t *testing.T) {
 	in := site()
 	in.Systems = []planner.System{{Name: "capstor"},
@@ -68,8 +68,8 @@ func TestSizesOfArchived(t *testing.T) {
 	}
 }
 
-// TestDoneByApprover: what was done counts by action, for each who approved it; what failed does
-// not, nor what was approved before the period and ended in it under another plan of the same id.
+// TestDoneByApprover: what was done counts by action, for each approver. Failures do not count, and
+// neither do approvals from before the period for another plan with the same id that ended in it.
 func TestDoneByApprover(t *testing.T) {
 	now := site().Now
 	key := func(n int) planner.Key { return planner.Key{Item: fmt.Sprint(n)} }
@@ -96,7 +96,7 @@ func TestDoneByApprover(t *testing.T) {
 	}
 }
 
-// TestHeldAndUnmanaged: both stand in every form, and hostile names stay text.
+// TestHeldAndUnmanaged: both are in every format, and hostile names stay text.
 func TestHeldAndUnmanaged(t *testing.T) {
 	in := site()
 	in.Systems = []planner.System{{Name: "capstor", Overcommit: 1100}}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestOnlyOwnFilesAreReplaced: report overwrites what it wrote itself, and nothing else.
+// TestOnlyOwnFilesAreReplaced: report overwrites only what it wrote itself.
 func TestOnlyOwnFilesAreReplaced(t *testing.T) {
 	r := New(site())
 	page, err := r.HTML()

@@ -19,7 +19,7 @@ import (
 
 const tib = plantest.TiB
 
-// state is a quota of a hard limit for space and one for files, with what is used.
+// state returns a quota with a hard limit for space and one for files, and the usage.
 func state(hard, used, files, filesUsed uint64) *planner.QuotaState {
 	s := &planner.QuotaState{Limits: planner.NoLimits(),
 		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
@@ -108,8 +108,8 @@ func TestStatesOfResources(t *testing.T) {
 	}
 }
 
-// TestSumsCountAQuotaOnce: what two resources share is promised once, and what is not known is
-// counted and not summed.
+// TestSumsCountAQuotaOnce: a quota that two resources share is promised once. An unknown limit is
+// counted but not added.
 func TestSumsCountAQuotaOnce(t *testing.T) {
 	r := New(site())
 	s := r.Systems[0]
@@ -180,8 +180,8 @@ func TestFormsOfAReport(t *testing.T) {
 	}
 }
 
-// TestOnDemand: only a user's own quota is in the file, in blocks of 1,024 bytes; 0 means that
-// there is no limit.
+// TestOnDemand: the file has only quotas that belong to one user, in blocks of 1,024 bytes. 0 means
+// that there is no limit.
 func TestOnDemand(t *testing.T) {
 	in := site()
 	for i := range in.Views {
@@ -246,7 +246,8 @@ func TestHostileNamesStayText(t *testing.T) {
 	}
 }
 
-// TestTilesFillTheMap: areas are as their weights, inside the picture, and none overlaps another.
+// TestTilesFillTheMap: areas are proportional to their weights, inside the picture, and do not
+// overlap.
 func TestTilesFillTheMap(t *testing.T) {
 	weights := []float64{60, 20, 10, 5, 3, 1, 1, 0}
 	in := rectangle{0, 0, 1000, 420}

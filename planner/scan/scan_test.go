@@ -11,7 +11,7 @@ import (
 )
 
 // site is a system with one project and one user below a customer, one archived directory, and one
-// that was removed; and a second system inside of the first.
+// directory that was removed; and a second system inside the first.
 func site(t *testing.T, by planner.QuotaBy) Input {
 	t.Helper()
 	view := func(item, storage string, target planner.Target, status planner.Status) planner.View {
@@ -54,7 +54,7 @@ func paths(list []planner.Place) (out []string) {
 	return out
 }
 
-// folders answers what stands in each folder; other folders do not exist.
+// folders returns what is in each folder. Other folders do not exist.
 func folders(of []planner.Place, names map[string][]string) []Folder {
 	list := make([]Folder, len(of))
 	for i, p := range of {
@@ -67,7 +67,8 @@ func folders(of []planner.Place, names map[string][]string) []Folder {
 	return list
 }
 
-// TestFolders: read are the folders between a system's and its resources, and never a project's.
+// TestFolders: the folders between a system's directory and its resources are read, and never a
+// project's.
 func TestFolders(t *testing.T) {
 	in := site(t, planner.ByGroup)
 	in.Views = append(in.Views, planner.View{Storage: "cap/store/eth/bio/home/ben", System: "cap",
@@ -87,8 +88,8 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// TestStrays: resources, the way to them, other systems, archives and what is archived are no
-// strays. What a resource had is named.
+// TestStrays: resources, the folders above them, other systems, archives and archived directories
+// are no strays. A directory that a resource had is named so.
 func TestStrays(t *testing.T) {
 	s := New(site(t, planner.ByGroup))
 	strays := s.Strays(folders(s.Folders(), map[string][]string{
@@ -124,7 +125,7 @@ func statesOf(targets []planner.QuotaTarget) []planner.QuotaState {
 	return make([]planner.QuotaState, len(targets))
 }
 
-// TestMost: all are counted, and only so many listed.
+// TestMost: all are counted, but only this many are listed.
 func TestMost(t *testing.T) {
 	in := site(t, planner.ByGroup)
 	in.Most = 3
@@ -143,8 +144,8 @@ func TestMost(t *testing.T) {
 	}
 }
 
-// TestQuotasNobodyClaims: those of resources, of records and of what is archived are claimed; a
-// quota without a limit is none.
+// TestQuotasNobodyClaims: the quotas of resources, records and archived directories are claimed. A
+// quota without a limit does not count.
 func TestQuotasNobodyClaims(t *testing.T) {
 	s := New(site(t, planner.ByGroup))
 	ranges := s.Ranges()
@@ -168,7 +169,7 @@ func TestQuotasNobodyClaims(t *testing.T) {
 	}
 }
 
-// TestRangesNearResources: of a great span of ids only the parts with resources are listed.
+// TestRangesNearResources: of a large span of ids, only the parts with resources are listed.
 func TestRangesNearResources(t *testing.T) {
 	in := site(t, planner.ByGroup)
 	in.Quotas[0].Subject.ID = 1 << 30
@@ -182,7 +183,7 @@ func TestRangesNearResources(t *testing.T) {
 	}
 }
 
-// TestSizes: a directory's size is only that of a quota that counts nothing else.
+// TestSizes: a directory's size is given only by a quota that counts nothing else.
 func TestSizes(t *testing.T) {
 	s := New(site(t, planner.ByProject))
 	names := []string{"a", "b", "c", "d", "e"}

@@ -17,7 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// live is the source of a loop with an empty state and two held plans.
+// live returns the source of a loop with an empty state and two held plans.
 func live(t *testing.T) (*Live, *View) {
 	t.Helper()
 	now := func() time.Time { return plantest.Made() }
@@ -94,7 +94,7 @@ func TestLiveKeepsTheLastRounds(t *testing.T) {
 	}
 }
 
-// A report that cannot be made leaves the one before.
+// If a report cannot be made, the one before stays.
 func TestLiveReport(t *testing.T) {
 	l, _ := live(t)
 	if _, err := l.Report(); !errors.Is(err, ErrNotThere) {
@@ -110,7 +110,7 @@ func TestLiveReport(t *testing.T) {
 	}
 }
 
-// The name of a held plan reaches nothing that reads files unless it is a short id.
+// The name of a held plan does not reach anything that reads files unless it is a short id.
 func TestLiveHeldPlan(t *testing.T) {
 	l, v := live(t)
 	asked := ""
@@ -134,7 +134,7 @@ func TestLiveHeldPlan(t *testing.T) {
 	}
 }
 
-// What cannot be read is an error, and not an empty page.
+// A page that cannot be read is an error and not an empty page.
 func TestLiveSaysWhatItCannotRead(t *testing.T) {
 	broken := errors.New("broken")
 	for what, spoil := range map[string]func(*View){

@@ -83,7 +83,7 @@ func TestPageShowsWhatWaits(t *testing.T) {
 	}
 }
 
-// TestPagesCanOnlyBeRead: no method but GET and HEAD, and headers that let a page do nothing.
+// TestPagesCanOnlyBeRead: only GET and HEAD are allowed, and headers let a page do nothing.
 func TestPagesCanOnlyBeRead(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
 		if res, _ := get(t, fake{busy()}, method, "localhost",
@@ -111,7 +111,7 @@ func TestPagesCanOnlyBeRead(t *testing.T) {
 	}
 }
 
-// TestOtherHostsAreRefused: a name that somebody else points here reads nothing.
+// TestOtherHostsAreRefused: a name that somebody else points to this host gets nothing.
 func TestOtherHostsAreRefused(t *testing.T) {
 	for host, want := range map[string]int{"mgmt01": 200, "MGMT01.example.com:9400": 200,
 		"localhost:9400": 200, "127.0.0.1": 200, "[::1]:9400": 200, "mgmt01.": 200,

@@ -37,8 +37,7 @@ func recorded() *state {
 	return &state{records: []planner.Record{bio, old, chem}}
 }
 
-// TestRecords: people see what is recorded, sorted, and nothing of it reaches their terminal as a
-// command.
+// TestRecords: people see the records, sorted, and nothing in them reaches a terminal as a command.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	s := recorded()
@@ -73,7 +72,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestForget: all records of an address go, and no others.
+// TestForget: all records of an address are removed, and no others.
 func TestForget(t *testing.T) {
 	t.Parallel()
 	s := recorded()
@@ -94,7 +93,7 @@ func TestForget(t *testing.T) {
 	s.did(t, "remove by anna: root of system capstor")
 }
 
-// TestAbandon: only a plan in progress can be given up, and only if one alone is meant.
+// TestAbandon: only a plan in progress can be abandoned, and only if exactly one is meant.
 func TestAbandon(t *testing.T) {
 	t.Parallel()
 	s := &state{plans: []ledger.Plan{{ID: "sha256:aa1"}, {ID: "sha256:aa2",

@@ -13,7 +13,7 @@ import (
 
 var now = time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC)
 
-// state is a state in memory. It notes what is done.
+// state is a state in memory. It logs what is done.
 type state struct {
 	ledger.Tx
 	holds   []planner.Hold
@@ -60,7 +60,7 @@ func (s *state) AppendHistory(e ledger.Entry) (string, error) {
 	return "", nil
 }
 
-// did checks what was noted since the last time.
+// did compares what was logged since the last call.
 func (s *state) did(t *testing.T, want ...string) {
 	t.Helper()
 	if got := strings.Join(s.done, "\n"); got != strings.Join(want, "\n") {
@@ -71,7 +71,7 @@ func (s *state) did(t *testing.T, want ...string) {
 
 var anna = ledger.Person{Who: "anna", Host: "node1"}
 
-// TestHold: a hold is noted once, and one that differs is another one.
+// TestHold: a hold is added once, and one that differs is another hold.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	s := &state{}
@@ -132,7 +132,7 @@ func TestCheckHold(t *testing.T) {
 	}
 }
 
-// TestRunning: the person who holds something is told whose apply goes on for a while.
+// TestRunning: the person who holds something is told whose apply still runs.
 func TestRunning(t *testing.T) {
 	t.Parallel()
 	for want, h := range map[string]ledger.Holder{
@@ -172,7 +172,7 @@ func TestCallbacks(t *testing.T) {
 	}
 }
 
-// TestUnpark: only the chosen callbacks become due, and none if one of them is not there.
+// TestUnpark: only the chosen callbacks become due, and none if one of them does not exist.
 func TestUnpark(t *testing.T) {
 	t.Parallel()
 	s := &state{outbox: []ledger.Delivery{{Seq: 1}, {Seq: 2}}}
