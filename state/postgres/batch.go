@@ -197,7 +197,7 @@ func (b *batch) finish(changes *kv.Overlay) error {
 		"'"+keptBatches+"'", b.state)
 	last.add("INSERT INTO cscs_sync.batches (state, id) VALUES ($1, $2)", b.state,
 		hex.EncodeToString(id))
-	if err := b.conn.send(ctx, &last); err != nil {
+	if err := b.conn.send(ctx, last); err != nil {
 		return b.engine.explain("write", err)
 	}
 	b.engine.beforeCommit()

@@ -14,9 +14,18 @@ import (
 )
 
 // conn is one connection. It is the lower half of pgx: the upper half brings a codec for every type
-// that PostgreSQL has, which makes the program 2 MB larger, and prepares a statement before its
-// first use, which is one more answer to wait for.
-type conn struct{ pg *pgconn.PgConn }
+// that PostgreSQL has, which makes the program 3 MB larger.
+type conn struct {
+	pg *pgconn.PgConn
+	// used are the statements that were used on this connection.
+	used map[string]*statement
+}
+
+// statement is known to the server by its name once it is prepared.
+type statement struct {
+	name     string
+	prepared bool
+}
 
 // query is a statement with its parameters.
 type query struct {
@@ -35,9 +44,41 @@ func (c *conn) query(ctx context.Context, sql string, args ...any) query {
 
 // exec runs a statement that finds nothing, and counts the rows that it changed.
 func (c *conn) exec(ctx context.Context, sql string, args ...any) (changed int64, err error) {
-	values, formats := parameters(args)
-	tag, err := c.pg.ExecParams(ctx, sql, values, nil, formats, nil).Close()
+	r, err := c.begin(ctx, sql, args)
+	if err != nil {
+		return 0, err
+	}
+	tag, err := r.Close()
 	return tag.RowsAffected(), err
+}
+
+// begin sends a statement, whose result has to be read to its end.
+func (c *conn) begin(ctx context.Context, sql string, args []any) (*pgconn.ResultReader, error) {
+	values, formats := parameters(args)
+	name, err := c.prepared(ctx, sql)
+	switch {
+	case err != nil:
+		return nil, err
+	case name == "":
+		return c.pg.ExecParams(ctx, sql, values, nil, formats, []int16{inBinary}), nil
+	}
+	return c.pg.ExecPrepared(ctx, name, values, formats, []int16{inBinary}), nil
+}
+
+// prepared is the name under which the server knows a statement, so that it need not plan it again:
+// that takes longer than to read a value by its key. To prepare it is one more answer to wait for,
+// so it has no name the first time, which is all that most commands need.
+func (c *conn) prepared(ctx context.Context, sql string) (name string, err error) {
+	known := c.used[sql]
+	if known == nil {
+		c.used[sql] = &statement{name: fmt.Sprint("statement", len(c.used))}
+		return "", nil
+	}
+	if !known.prepared {
+		_, err = c.pg.Prepare(ctx, known.name, sql, nil)
+		known.prepared = err == nil
+	}
+	return known.name, err
 }
 
 // script runs statements without parameters, in one message.
@@ -46,15 +87,27 @@ func (c *conn) script(ctx context.Context, sql string) error {
 }
 
 // statements are sent together.
-type statements struct{ batch pgconn.Batch }
+type statements []query
 
 func (s *statements) add(sql string, args ...any) {
-	values, formats := parameters(args)
-	s.batch.ExecParams(sql, values, nil, formats, nil)
+	*s = append(*s, query{sql: sql, args: args})
 }
 
-func (c *conn) send(ctx context.Context, s *statements) error {
-	return c.pg.ExecBatch(ctx, &s.batch).Close()
+func (c *conn) send(ctx context.Context, list statements) error {
+	var batch pgconn.Batch
+	for _, q := range list {
+		values, formats := parameters(q.args)
+		name, err := c.prepared(ctx, q.sql)
+		switch {
+		case err != nil:
+			return err
+		case name == "":
+			batch.ExecParams(q.sql, values, nil, formats, nil)
+		default:
+			batch.ExecPrepared(name, values, formats, nil)
+		}
+	}
+	return c.pg.ExecBatch(ctx, &batch).Close()
 }
 
 // one reads the only row that is found; [errNoRow] if there is none.
@@ -72,8 +125,10 @@ func (q query) one(into ...any) error {
 
 // each calls fn for every row, whose values are in into then. It ends with fn's first error.
 func (q query) each(fn func() error, into ...any) error {
-	values, formats := parameters(q.args)
-	r := q.conn.pg.ExecParams(q.ctx, q.sql, values, nil, formats, []int16{inBinary})
+	r, err := q.conn.begin(q.ctx, q.sql, q.args)
+	if err != nil {
+		return err
+	}
 	for r.NextRow() {
 		err := scan(r.Values(), into)
 		if err == nil {
@@ -84,7 +139,7 @@ func (q query) each(fn func() error, into ...any) error {
 			return err
 		}
 	}
-	_, err := r.Close()
+	_, err = r.Close()
 	return err
 }
 

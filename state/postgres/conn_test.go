@@ -147,7 +147,7 @@ func TestAnErrorLeavesTheConnectionUsable(t *testing.T) {
 	work.add("SELECT 1/$1::integer", 0)
 	for name, err := range map[string]error{
 		"SQLSTATE 22012":         c.query(ctx, "SELECT 1/$1::integer", 0).one(&n),
-		"(SQLSTATE 22012)":       c.send(ctx, &work),
+		"(SQLSTATE 22012)":       c.send(ctx, work),
 		"SQLSTATE 42601":         c.script(ctx, "SELEC"),
 		"want a *bool":           c.query(ctx, rows).one(&wrong),
 		"mine":                   c.query(ctx, rows).each(func() error { return mine }, &n),
@@ -163,6 +163,41 @@ func TestAnErrorLeavesTheConnectionUsable(t *testing.T) {
 	}
 	if err := c.query(ctx, "SELECT count(*) FROM ("+rows+") AS x").one(&n); err != nil || n != 10000 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestStatementsArePreparedOnce: from the second time on, each by its own name, alone and together.
+func TestStatementsArePreparedOnce(t *testing.T) {
+	c := connected(t, pgtest.Start(t), "prepared")
+	ctx := context.Background()
+	names := func() (list string) {
+		err := c.query(ctx, "SELECT coalesce(string_agg(statement, ';' ORDER BY name), '') "+
+			"FROM pg_prepared_statements WHERE statement LIKE '%+%'").one(&list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	add := func() {
+		t.Helper()
+		var one, two int
+		err := errors.Join(c.query(ctx, "SELECT 1 + $1::integer", 2).one(&one),
+			c.query(ctx, "SELECT 5 + $1::integer", 2).one(&two))
+		var work statements
+		work.add("SELECT 7 + $1::integer", 2)
+		work.add("SELECT 9 + $1::integer", 2)
+		if err := errors.Join(err, c.send(ctx, work)); err != nil || one != 3 || two != 7 {
+			t.Errorf("%d, %d, %v", one, two, err)
+		}
+	}
+	add()
+	if got := names(); strings.Contains(got, "$1") {
+		t.Errorf("prepared for the first time: %s", got)
+	}
+	add()
+	add()
+	if got := names(); strings.Count(got, "$1::integer") != 4 {
+		t.Errorf("prepared: %s", got)
 	}
 }
 

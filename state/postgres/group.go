@@ -113,7 +113,7 @@ func (b *batch) enter(ctx context.Context, by kv.Member, leads bool) error {
 		"since = CASE WHEN old.leads = excluded.leads AND old.boot = excluded.boot THEN old.since "+
 		"ELSE excluded.since END, until = excluded.until", b.state, by.Node, by.Boot, by.Who, by.Config,
 		leads, b.engine.options.Lease.Microseconds())
-	return b.conn.send(ctx, &work)
+	return b.conn.send(ctx, work)
 }
 
 // Stop implements [kv.Lead].

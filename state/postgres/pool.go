@@ -20,18 +20,19 @@ const (
 
 // pool keeps connections that are not in use.
 type pool struct {
-	connections *puddle.Pool[*pgconn.PgConn]
+	connections *puddle.Pool[*conn]
 }
 
 func newPool(config *pgconn.Config) (*pool, error) {
-	p, err := puddle.NewPool(&puddle.Config[*pgconn.PgConn]{
-		Constructor: func(ctx context.Context) (*pgconn.PgConn, error) {
-			return pgconn.ConnectConfig(ctx, config)
+	p, err := puddle.NewPool(&puddle.Config[*conn]{
+		Constructor: func(ctx context.Context) (*conn, error) {
+			c, err := pgconn.ConnectConfig(ctx, config)
+			return &conn{c, map[string]*statement{}}, err
 		},
-		Destructor: func(c *pgconn.PgConn) {
+		Destructor: func(c *conn) {
 			ctx, cancel := context.WithTimeout(context.Background(), connect)
 			defer cancel()
-			_ = c.Close(ctx)
+			_ = c.pg.Close(ctx)
 		},
 		MaxSize: most,
 	})
@@ -41,7 +42,7 @@ func newPool(config *pgconn.Config) (*pool, error) {
 // pooled is a connection that has to be given back.
 type pooled struct {
 	conn     *conn
-	resource *puddle.Resource[*pgconn.PgConn]
+	resource *puddle.Resource[*conn]
 }
 
 // take takes a connection out of the pool that works, or makes one.
@@ -53,8 +54,8 @@ func (p *pool) take(ctx context.Context) (*pooled, error) {
 		}
 		c := r.Value()
 		if time.Since(r.CreationTime()) < oldest &&
-			(r.IdleDuration() < trusted || c.Ping(ctx) == nil) {
-			return &pooled{&conn{c}, r}, nil
+			(r.IdleDuration() < trusted || c.pg.Ping(ctx) == nil) {
+			return &pooled{c, r}, nil
 		}
 		r.Destroy()
 	}
