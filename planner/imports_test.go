@@ -146,6 +146,18 @@ func TestNothingPointsUp(t *testing.T) {
 	}
 }
 
+// TestLargePackagesAreNotLinked: each of these makes the program megabytes larger, and its start
+// slower; docs/understanding/performance.md says why.
+func TestLargePackagesAreNotLinked(t *testing.T) {
+	large := []string{"html/template", "google.golang.org/protobuf/proto",
+		"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/pgxpool"}
+	for _, dep := range strings.Fields(goList(t, "-deps", "./cmd/cscs-sync")) {
+		if slices.Contains(large, dep) {
+			t.Errorf("cscs-sync needs %s", dep)
+		}
+	}
+}
+
 // TestExitCodesStandInCommandsOnly: domain code returns outcomes and refusals.
 func TestExitCodesStandInCommandsOnly(t *testing.T) {
 	cmd := exec.Command("git", "grep", "-n", "-e", "exitCode", "-e", "os.Exit", "--", "planner",

@@ -76,7 +76,7 @@ func rows() []row {
 			shown: "s", bound: 2.5},
 		{what: "95 of 100 orders", pkg: cmd, bench: "OrderToDone", unit: "s-p95", shown: "s", bound: 2.5},
 		proxy,
-		{what: "cscs-sync version", pkg: cmd, bench: "Version", unit: "ms/start", shown: "ms", bound: 20},
+		{what: "cscs-sync version", pkg: cmd, bench: "Version", unit: "ms/start", shown: "ms", bound: 6},
 		{what: "its size, stripped", pkg: cmd, bench: "Version", unit: "MB", shown: "MB", bound: 20},
 		{what: "plan of 10,000 changes: render", pkg: planfile, bench: "PlanFile/text", unit: "wall-s/op", shown: "s", bound: 1},
 		{what: "write its file", pkg: planfile, bench: "PlanFile/marshal", unit: "wall-s/op", shown: "s", bound: 1},
