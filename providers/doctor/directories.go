@@ -42,14 +42,14 @@ func (e *examination) directories(ctx context.Context, o *providers.StorageObser
 			acls = append(acls, r.Address)
 		}
 	}
-	of := fmt.Sprintf("of %s recorded", planner.Commas(uint64(len(targets))))
+	of := fmt.Sprintf("of %s recorded directories", planner.Commas(uint64(len(targets))))
 	e.warnOf(other, of+" were replaced by another directory; `plan` says where the recorded one is")
 	e.warnOf(gone, of+" are not where they were recorded; `plan` says what is done about them")
 	e.warnOf(acls, of+" have an ACL, so their mode does not say who has access; `explain` shows who "+
 		"has")
 	e.warnOf(unknown, of+" could not be read")
 	if len(other)+len(gone)+len(acls)+len(unknown) == 0 {
-		e.pass("directories", "all %s recorded are where they were, without ACLs",
+		e.pass("directories", "all %s recorded directories are where they were, without ACLs",
 			planner.Commas(uint64(len(targets))))
 	}
 }

@@ -124,7 +124,7 @@ func (e *examination) lfsCost(sys planner.System, via string, took time.Duration
 	text := fmt.Sprintf(". lfs is started for each: %s", took.Round(time.Millisecond/10))
 	n := e.recordedIDs(sys)
 	if all := took * time.Duration(n) / atOnce; all > time.Second {
-		text += fmt.Sprintf(", so that the %d recorded ones take about %s", n, all.Round(time.Second/10))
+		text += fmt.Sprintf(", so that the %d recorded quotas take about %s", n, all.Round(time.Second/10))
 	}
 	if sys.Quota.Client == "lfs" {
 		text += `. With client = "auto" no process is started where the filesystem answers the ioctl, which ` +

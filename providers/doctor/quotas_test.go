@@ -30,7 +30,7 @@ func TestForks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const each = ". lfs is started for each: 800ms, so that the 15 recorded ones take about 1.5s"
+	const each = ". lfs is started for each: 800ms, so that the 15 recorded quotas take about 1.5s"
 	const better = `. With client = "auto" no process is started where the filesystem answers the ioctl, ` +
 		"which takes some microseconds"
 	for _, tt := range []struct{ client, via, want string }{

@@ -51,7 +51,8 @@ func (e *examination) notify() {
 	}
 	err := unix.Access(to.Exec[0], unix.X_OK)
 	if err != nil {
-		err = fmt.Errorf("run %s: %w: nobody would hear of held plans", to.Exec[0], err)
+		err = fmt.Errorf("run %s: %w: nobody is told about held plans; make it executable, or correct "+
+			"exec in the notify block", to.Exec[0], err)
 	}
 	e.judge("notify", err, "%s can be run", to.Exec[0])
 }
@@ -93,8 +94,7 @@ func (e *examination) state() {
 			"on a local disk", e.in.State.Dir(), name)
 	case free < leastFree:
 		e.fail("state's disk", "only %s free: an apply stops when it cannot write the state; free some "+
-			"space",
-			planner.Bytes(free))
+			"space", planner.Bytes(free))
 	default:
 		e.pass("state's disk", "local, %d GiB free", free>>30)
 	}
