@@ -328,8 +328,8 @@ func (a Attribute) IsQuota() bool { return a < NumLimits }
 // IsSpace reports whether the attribute counts bytes.
 func (a Attribute) IsSpace() bool { return a.Unit() == UnitBytes }
 
-// AttributeNamed returns the attribute with this name; false if there is none.
-func AttributeNamed(name string) (Attribute, bool) {
+// attributeNamed returns the attribute with this name; false if there is none.
+func attributeNamed(name string) (Attribute, bool) {
 	for a := range attributes {
 		if attributes[a].name == name {
 			return Attribute(a), true
@@ -353,7 +353,7 @@ func (a Attribute) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads the name of an attribute, and refuses any other text.
 func (a *Attribute) UnmarshalText(b []byte) error {
-	found, ok := AttributeNamed(string(b))
+	found, ok := attributeNamed(string(b))
 	if !ok {
 		return fmt.Errorf("attribute %q is unknown", b)
 	}

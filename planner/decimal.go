@@ -56,8 +56,8 @@ func ParseDecimal(s string) (Decimal, error) {
 // Given reports whether there is a number.
 func (d Decimal) Given() bool { return d.set }
 
-// Negative reports whether the number is below zero.
-func (d Decimal) Negative() bool { return d.neg && d.coef != 0 }
+// negative reports whether the number is below zero.
+func (d Decimal) negative() bool { return d.neg && d.coef != 0 }
 
 // IsZero reports whether the number is given and zero.
 func (d Decimal) IsZero() bool { return d.set && d.coef == 0 }

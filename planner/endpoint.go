@@ -37,7 +37,7 @@ type About struct{ Order, Resource string }
 // waldur.url or an alias each callback has exactly one form, COLLECTION/ID/VERB/, with the id of
 // this order or this resource, with or without dashes.
 func (s About) Target(w WaldurSettings, c Callback, raw string) (string, error) {
-	target, err := CallbackURL(w, raw)
+	target, err := callbackURL(w, raw)
 	if err != nil {
 		return "", err
 	}

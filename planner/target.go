@@ -47,15 +47,15 @@ func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
 	return append(to, id[:]...), true
 }
 
-// CallbackURL checks a URL that the proxy gave and rewrites it to waldur.url. The URL must be below
+// callbackURL checks a URL that the proxy gave and rewrites it to waldur.url. The URL must be below
 // waldur.url or one of its aliases, in scheme, host, port and clean path: the token goes there, and
 // the proxy's JSON must not choose where that is. The error says what does not match.
-func CallbackURL(w WaldurSettings, raw string) (string, error) {
-	target, err := callbackURL(w, raw)
+func callbackURL(w WaldurSettings, raw string) (string, error) {
+	target, err := callbackTarget(w, raw)
 	return target, w.Hidden.Error(err)
 }
 
-func callbackURL(w WaldurSettings, raw string) (string, error) {
+func callbackTarget(w WaldurSettings, raw string) (string, error) {
 	if w.URL == "" {
 		return "", fmt.Errorf(
 			"callback %s: the configuration has no waldur block, so nothing may be called; "+

@@ -49,7 +49,7 @@ func TestCallbackURL(t *testing.T) {
 		{"https://waldur.example.com/api/" + strings.Repeat("a", 2048),
 			"it is longer than 2048 bytes"},
 	} {
-		got, err := CallbackURL(w, c.raw)
+		got, err := callbackURL(w, c.raw)
 		switch {
 		case c.want == "" && (err != nil || got != w.URL+rest):
 			t.Errorf("%s: %s, %v", c.raw, got, err)
@@ -62,7 +62,7 @@ func TestCallbackURL(t *testing.T) {
 }
 
 func TestCallbackURLWithoutWaldur(t *testing.T) {
-	_, err := CallbackURL(WaldurSettings{}, "https://waldur.example.com/api/x/")
+	_, err := callbackURL(WaldurSettings{}, "https://waldur.example.com/api/x/")
 	if err == nil || !strings.Contains(err.Error(), "no waldur block") {
 		t.Error(err)
 	}
@@ -71,7 +71,7 @@ func TestCallbackURLWithoutWaldur(t *testing.T) {
 // TestCallbackURLPorts: a base without a trailing slash, or with its scheme's default port, is the
 // same base.
 func TestCallbackURLPorts(t *testing.T) {
-	got, err := CallbackURL(WaldurSettings{URL: "http://127.0.0.1:80/api"},
+	got, err := callbackURL(WaldurSettings{URL: "http://127.0.0.1:80/api"},
 		"http://127.0.0.1/api/x/")
 	if err != nil || got != "http://127.0.0.1:80/api/x/" {
 		t.Error(got, err)
@@ -130,7 +130,7 @@ func FuzzCallbackURL(f *testing.F) {
 	f.Add("https://waldur.example.com/api/..;/x/")
 	f.Add("https://u@waldur.example.com/api/%2e%2e/x?y#z")
 	f.Fuzz(func(t *testing.T, raw string) {
-		got, err := CallbackURL(w, raw)
+		got, err := callbackURL(w, raw)
 		if err != nil {
 			return
 		}
@@ -139,7 +139,7 @@ func FuzzCallbackURL(f *testing.F) {
 			strings.Contains("/"+rest, "/../") || strings.Contains(rest, "//") {
 			t.Errorf("%q became %q", raw, got)
 		}
-		if again, err := CallbackURL(w, got); err != nil || again != got {
+		if again, err := callbackURL(w, got); err != nil || again != got {
 			t.Errorf("%q became %q, %v", got, again, err)
 		}
 	})

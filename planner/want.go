@@ -198,7 +198,7 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 	}
 	number, ok := d.Times(factor)
 	switch {
-	case d.Negative():
+	case d.negative():
 		return Limit{}, Reason{reason.Quota,
 			fmt.Sprintf("the proxy asks for a %s limit of %s%s: a limit cannot be negative; "+
 				"correct it in Waldur, or by an override", noun, d, unit)}

@@ -65,7 +65,7 @@ const planSuffix = ".plan"
 // state's folder. A document in a folder there, such as pending/ or begun/, is in the state, and
 // all nodes see it. A document directly in the state's folder is a file of this node only.
 //
-// Plans in a folder for which [Files.Copied] is true have copies on this node, at these paths, for
+// Plans in a folder for which [Files.copied] is true have copies on this node, at these paths, for
 // people. Nothing reads the copies: only the plan in the state counts.
 type Files struct{ store *Store }
 
@@ -75,8 +75,8 @@ func (s *Store) Files() *Files { return &Files{s} }
 // Dir returns the folder of the state.
 func (f *Files) Dir() string { return f.store.dir }
 
-// Copied reports whether plans in a folder have copies on this node.
-func (f *Files) Copied(folder string) bool { return folder == filepath.Join(f.Dir(), "pending") }
+// copied reports whether plans in a folder have copies on this node.
+func (f *Files) copied(folder string) bool { return folder == filepath.Join(f.Dir(), "pending") }
 
 // name returns the name in the state of the document with this path, or "" for a file of this node
 // only.
@@ -190,7 +190,7 @@ func (f *Files) Remove(path string) error {
 			_, err := tx.DeleteFile(name)
 			return err
 		})
-		if err != nil || !f.Copied(filepath.Dir(path)) {
+		if err != nil || !f.copied(filepath.Dir(path)) {
 			return err
 		}
 	}
@@ -217,8 +217,8 @@ func (f *Files) Exists(path string) (found bool, err error) {
 // Tidy removes what killed writes have left in a folder, and makes the folder's copies equal to the
 // state.
 func (f *Files) Tidy(folder string) error {
-	err := RemoveLeftovers(folder, f.store.now())
-	if f.Copied(folder) {
+	err := removeLeftovers(folder, f.store.now())
+	if f.copied(folder) {
 		_, failed := f.Copy(folder)
 		err = errors.Join(err, failed)
 	}
@@ -289,7 +289,7 @@ func sameFile(path string, data []byte) bool {
 // copyPlan writes the copy of a plan, if plans in its folder have copies.
 func (f *Files) copyPlan(path string, data []byte) error {
 	folder := filepath.Dir(path)
-	if !f.Copied(folder) || !strings.HasSuffix(path, planSuffix) {
+	if !f.copied(folder) || !strings.HasSuffix(path, planSuffix) {
 		return nil
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {

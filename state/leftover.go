@@ -17,9 +17,9 @@ const leftoverAge = time.Hour
 var leftover = regexp.MustCompile(
 	`^\.(.+\.plan|state\.db.*|approval\.key|records\.cache|failures\.json)\.[0-9]+$`)
 
-// RemoveLeftovers removes files that killed writes left in a folder of the state. It keeps files
+// removeLeftovers removes files that killed writes left in a folder of the state. It keeps files
 // that another process may still be writing, and all files with other names.
-func RemoveLeftovers(dir string, now time.Time) error {
+func removeLeftovers(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

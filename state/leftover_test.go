@@ -27,8 +27,8 @@ func TestLeftovers(t *testing.T) {
 		os.Symlink(young, filepath.Join(dir, ".link.plan.1"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := firstError(RemoveLeftovers(dir, now),
-		RemoveLeftovers(filepath.Join(dir, "none"), now)); err != nil {
+	if err := firstError(removeLeftovers(dir, now),
+		removeLeftovers(filepath.Join(dir, "none"), now)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range goes {

@@ -35,8 +35,8 @@ func migrations() map[int]func(*Tx) error {
 	}
 }
 
-// EventMigrate is the history event that says that the state now has another format.
-const EventMigrate = "migrate"
+// eventMigrate is the history event that says that the state now has another format.
+const eventMigrate = "migrate"
 
 // migrate converts the open state to today's format, and notes that in the history. It does nothing
 // if the state has that format.
@@ -57,7 +57,7 @@ func (tx *Tx) migrate() (from int, err error) {
 	if from == format {
 		return from, nil
 	}
-	_, err = tx.AppendHistory(ledger.Entry{Who: "cscs-sync", Event: EventMigrate,
+	_, err = tx.AppendHistory(ledger.Entry{Who: "cscs-sync", Event: eventMigrate,
 		Text: fmt.Sprintf("format %d to %d", from, format)})
 	return from, err
 }

@@ -168,7 +168,7 @@ func TestTheFirstChangeMigrates(t *testing.T) {
 			}
 			var last ledger.Entry
 			err := tx.History(1, func(e ledger.Entry) error { last = e; return nil })
-			if err != nil || last.Event != EventMigrate ||
+			if err != nil || last.Event != eventMigrate ||
 				last.Text != fmt.Sprintf("format %s to %d", formatOf(path), format) {
 				t.Errorf("%s: %+v, %v", path, last, err)
 			}

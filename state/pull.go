@@ -9,8 +9,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// PullVersion is the version of the document that [Store.Pull] writes.
-const PullVersion = "1.0"
+// pullVersion is the version of the document that [Store.Pull] writes.
+const pullVersion = "1.0"
 
 // pulled is that document. Values are as they are stored, with two exceptions: records, which are
 // stored in a binary form, and archived directories, whose modes earlier builds stored as numbers.
@@ -54,7 +54,7 @@ func (s *Store) Pull(w io.Writer) error {
 }
 
 func (tx *Tx) pull() (pulled, error) {
-	doc := pulled{Version: PullVersion, Format: format, At: tx.now, Head: tx.meta.Head,
+	doc := pulled{Version: pullVersion, Format: format, At: tx.now, Head: tx.meta.Head,
 		IndexAt: tx.meta.IndexAt}
 	lists := []struct {
 		bucket string

@@ -10,9 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// EventFence is the history event that says that a node was fenced: somebody made sure that it is
+// eventFence is the history event that says that a node was fenced: somebody made sure that it is
 // down.
-const EventFence = "fence"
+const eventFence = "fence"
 
 // leasePoll is how often a process asks again for a lease that another node holds.
 const leasePoll = 500 * time.Millisecond
@@ -135,7 +135,7 @@ func (s *Store) Fence(node, who, host, why string) error {
 			"there, which releases the lease", s.File(), node)
 	}
 	err = s.batch(true, func(tx *Tx) error {
-		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: EventFence,
+		_, err := tx.AppendHistory(ledger.Entry{Who: who, Host: host, Event: eventFence,
 			Text: fenceText(node, now, member, why)})
 		return err
 	})

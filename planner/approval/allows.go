@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Allows returns why this key or certificate may not sign as this name at this time; nil if it may.
-func (s *Signers) Allows(name string, key ssh.PublicKey, at time.Time) error {
+// allows returns why this key or certificate may not sign as this name at this time; nil if it may.
+func (s *Signers) allows(name string, key ssh.PublicKey, at time.Time) error {
 	var why error
 	for _, l := range s.lines {
 		if !matchList(name, l.principals) || !l.speaksOf(key) {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// PEMType is the type of an approval's PEM block, in a plan file or in a file of its own.
-const PEMType = "CSCS-SYNC APPROVAL"
+// pemType is the type of an approval's PEM block, in a plan file or in a file of its own.
+const pemType = "CSCS-SYNC APPROVAL"
 
 // maxBlock is the most bytes of a block. The longest real one (with an RSA certificate of 16,384
 // bits) has a third of that.
@@ -65,7 +65,7 @@ func (a Approval) Block() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: b}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: b}), nil
 }
 
 // proofText returns the proof as the payload has it: the text that ssh-keygen reads, or the MAC in
@@ -114,7 +114,7 @@ func (a Approval) check() error {
 			"policy, and they have no other", a.Message.Name,
 			PolicyPrefix)
 	}
-	return checkText("login", a.Login, MaxName)
+	return checkText("login", a.Login, maxName)
 }
 
 // Parse reads one block. [Approval.Block] returns an accepted block byte for byte. Parse checks no
@@ -125,8 +125,8 @@ func Parse(block []byte) (Approval, error) {
 			len(block), maxBlock)
 	}
 	p, rest := pem.Decode(block)
-	if p == nil || p.Type != PEMType {
-		return Approval{}, fmt.Errorf("approval block: not a PEM block of type %s", PEMType)
+	if p == nil || p.Type != pemType {
+		return Approval{}, fmt.Errorf("approval block: not a PEM block of type %s", pemType)
 	}
 	if len(rest) != 0 || len(p.Headers) != 0 || !bytes.Equal(pem.EncodeToMemory(p), block) {
 		return Approval{}, fmt.Errorf(

@@ -253,7 +253,7 @@ func (in Input) whyNotSigned(g genuine) string {
 	if in.Rules.Signers == nil {
 		return "cannot tell whose key it is: approval.allowed_signers is not configured"
 	}
-	if err := in.Rules.Signers.Allows(g.approval.Message.Name, g.key,
+	if err := in.Rules.Signers.allows(g.approval.Message.Name, g.key,
 		g.approval.Message.Time); err != nil {
 		return err.Error()
 	}

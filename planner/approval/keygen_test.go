@@ -92,7 +92,7 @@ func (k keygen) public(name string) ssh.PublicKey {
 func (k keygen) verify(a Approval, allowed string) (string, error) {
 	k.t.Helper()
 	k.write("allowed", []byte(allowed))
-	k.write("sig", a.Armored())
+	k.write("sig", armor(a.Proof))
 	at := a.Message.Time.UTC().Format("20060102150405") + "Z"
 	text, err := a.Message.Text()
 	if err != nil {
@@ -321,7 +321,7 @@ func TestSignatureForSomethingElse(t *testing.T) {
 	for i := range text {
 		other := bytes.Clone(text)
 		other[i] ^= 1
-		if _, err := FromSSHSIG(other, a.Armored()); err == nil {
+		if _, err := FromSSHSIG(other, armor(a.Proof)); err == nil {
 			t.Fatalf("byte %d changed, and it still holds", i)
 		}
 	}

@@ -159,7 +159,7 @@ func AgentSigner(a agent.Agent, public ssh.PublicKey) (ssh.Signer, error) {
 	}
 	if cert, ok := public.(*ssh.Certificate); ok {
 		if s := findSigner(signers, cert.Key); s != nil {
-			return WithCertificate(s, cert)
+			return withCertificate(s, cert)
 		}
 	}
 	return nil, fmt.Errorf("ssh agent: it has no key %s; add it with ssh-add", Fingerprint(public))
@@ -184,8 +184,8 @@ type withKey struct {
 
 func (w withKey) PublicKey() ssh.PublicKey { return w.public }
 
-// WithCertificate returns a signer that signs with s and shows the certificate.
-func WithCertificate(s ssh.Signer, public ssh.PublicKey) (ssh.Signer, error) {
+// withCertificate returns a signer that signs with s and shows the certificate.
+func withCertificate(s ssh.Signer, public ssh.PublicKey) (ssh.Signer, error) {
 	cert, ok := public.(*ssh.Certificate)
 	if !ok {
 		return nil, fmt.Errorf("certificate %s: it is a plain key", Fingerprint(public))

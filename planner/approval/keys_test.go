@@ -48,10 +48,10 @@ func TestCertificateOfAnotherKey(t *testing.T) {
 		k.key(name, "-t", "ed25519")
 	}
 	k.run(nil, "-q", "-s", "ca", "-I", "id", "-n", "anna", "key.pub")
-	if _, err := WithCertificate(k.signer("other"), k.public("key-cert.pub")); err == nil {
+	if _, err := withCertificate(k.signer("other"), k.public("key-cert.pub")); err == nil {
 		t.Error("another key took the certificate")
 	}
-	if _, err := WithCertificate(k.signer("key"), k.public("key.pub")); err == nil {
+	if _, err := withCertificate(k.signer("key"), k.public("key.pub")); err == nil {
 		t.Error("a plain key is a certificate")
 	}
 	if _, err := AgentSigner(agent.NewKeyring(), k.public("key-cert.pub")); err == nil ||

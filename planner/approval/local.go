@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// LocalKeySize is the size of the node's approval key, in bytes.
-const LocalKeySize = 32
+// localKeySize is the size of the node's approval key, in bytes.
+const localKeySize = 32
 
 const (
 	macSize   = sha256.Size
@@ -20,20 +20,20 @@ const (
 // LocalKey is the node's approval key. Anybody who can read it can approve. The zero value is no
 // key. It never prints.
 type LocalKey struct {
-	key [LocalKeySize]byte
+	key [localKeySize]byte
 	set bool
 }
 
 // NewLocalKey reads the content of state.path/approval.key.
 func NewLocalKey(b []byte) (LocalKey, error) {
-	if len(b) != LocalKeySize {
+	if len(b) != localKeySize {
 		return LocalKey{}, fmt.Errorf(
 			"approval key: %d bytes, want %d; move the file away and approve again: this "+
-				"makes a new key, and earlier local approvals end", len(b), LocalKeySize)
+				"makes a new key, and earlier local approvals end", len(b), localKeySize)
 	}
 	k := LocalKey{set: true}
 	copy(k.key[:], b)
-	if k.key == [LocalKeySize]byte{} {
+	if k.key == [localKeySize]byte{} {
 		return LocalKey{}, fmt.Errorf(
 			"approval key: all its bytes are zero; move the file away and approve again: " +
 				"this makes a new key, and earlier local approvals end")

@@ -118,7 +118,7 @@ func TestBlockIsCanonical(t *testing.T) {
 	}
 	p, _ := pem.Decode(block)
 	repack := func(json string) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: []byte(json)}))
+		return string(pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: []byte(json)}))
 	}
 	json, text := string(p.Bytes), string(block)
 	for name, bad := range map[string]string{
@@ -127,7 +127,7 @@ func TestBlockIsCanonical(t *testing.T) {
 		"text before":      "x\n" + text,
 		"two blocks":       text + text,
 		"header":           strings.Replace(text, "-----\n", "-----\nA: b\n\n", 1),
-		"other type":       strings.ReplaceAll(text, PEMType, "CSCS-SYNC PLAN"),
+		"other type":       strings.ReplaceAll(text, pemType, "CSCS-SYNC PLAN"),
 		"joined lines":     strings.Replace(text, text[100:101]+"\n", text[100:101], 1) + " ",
 		"blank in JSON":    repack(strings.Replace(json, ",", ", ", 1)),
 		"no line feed":     repack(strings.TrimSuffix(json, "\n")),
@@ -185,7 +185,7 @@ func FuzzBlock(f *testing.F) {
 	f.Add(p.Bytes)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, block := range [][]byte{data,
-			pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: data})} {
+			pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: data})} {
 			a, err := Parse(block)
 			if err == nil && !bytes.Equal(mustBlock(t, a, nil), block) {
 				t.Fatalf("parsed %q, marshalled %q", block, mustBlock(t, a, nil))

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// First is the first line of every message. Any other version is refused.
-const First = "cscs-sync approval v1"
+// first is the first line of every message. Any other version is refused.
+const first = "cscs-sync approval v1"
 
 // Limits of what people write into a message, in bytes of UTF-8. They keep a message readable on a
 // screen.
 const (
-	MaxName    = 255
-	MaxTicket  = 255
-	MaxComment = 1024
+	maxName    = 255
+	maxTicket  = 255
+	maxComment = 1024
 )
 
 // maxMessage is more bytes than the longest message can have. Longer input is not read.
@@ -47,7 +47,7 @@ func (m Message) Text() ([]byte, error) {
 		return nil, err
 	}
 	var b strings.Builder
-	b.WriteString(First + "\n")
+	b.WriteString(first + "\n")
 	for _, l := range m.lines() {
 		b.WriteString(l.word)
 		if l.value != "" {
@@ -86,10 +86,10 @@ func (m Message) check() error {
 	if err := checkTime(m.Time); err != nil {
 		return err
 	}
-	if err := checkText("ticket", m.Ticket, MaxTicket); err != nil {
+	if err := checkText("ticket", m.Ticket, maxTicket); err != nil {
 		return err
 	}
-	return checkText("comment", m.Comment, MaxComment)
+	return checkText("comment", m.Comment, maxComment)
 }
 
 func checkTime(t time.Time) error {
@@ -110,9 +110,9 @@ func ParseMessage(text []byte) (Message, error) {
 			len(text), maxMessage)
 	}
 	lines := strings.Split(string(text), "\n")
-	if lines[0] != First {
+	if lines[0] != first {
 		return Message{}, fmt.Errorf("approval message: the first line is %.40q, want %q", lines[0],
-			First)
+			first)
 	}
 	if len(lines) != 8 || lines[7] != "" {
 		return Message{}, fmt.Errorf(

@@ -168,7 +168,7 @@ func TestLocalTimesInSummer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Allows(m.Name, k.public("key.pub"), m.Time)
+		err = s.allows(m.Name, k.public("key.pub"), m.Time)
 		if (err == nil) != c.want {
 			t.Errorf("%s at %s: want %v, got %v", c.option, c.at, c.want, err)
 		}
@@ -253,7 +253,7 @@ func TestCertificates(t *testing.T) {
 		if err := ours(t, a, allowed); (err == nil) != (c.want && !c.stricter) {
 			t.Errorf("%s: want %v, got %v", name, c.want && !c.stricter, err)
 		}
-		mine, err := WithCertificate(k.signer("key"), k.public("key-cert.pub"))
+		mine, err := withCertificate(k.signer("key"), k.public("key-cert.pub"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestForgedCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	cert.SignatureKey = k.public("ca.pub")
-	s, err := WithCertificate(k.signer("key"), cert)
+	s, err := withCertificate(k.signer("key"), cert)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,11 +352,11 @@ func FuzzSigners(f *testing.F) {
 			return
 		}
 		for _, name := range s.Names(public, testTime) {
-			if err := s.Allows(name, public, testTime); err != nil {
+			if err := s.allows(name, public, testTime); err != nil {
 				t.Fatalf("%q: offered and refused: %v", name, err)
 			}
 		}
-		if got := s.Allows("anna", public, testTime); got == nil && s.Len() == 0 {
+		if got := s.allows("anna", public, testTime); got == nil && s.Len() == 0 {
 			t.Fatal("allowed by no line")
 		}
 	})

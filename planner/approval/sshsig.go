@@ -188,15 +188,6 @@ func FromSSHSIG(text, armored []byte) (Approval, error) {
 	return a, err
 }
 
-// Armored returns the signature of a signed approval as ssh-keygen -Y verify reads it; nil for
-// other kinds.
-func (a Approval) Armored() []byte {
-	if a.Kind != KindSSH {
-		return nil
-	}
-	return armor(a.Proof)
-}
-
 // verifySSH checks the signature and returns the key or certificate that made it. [Signers] know
 // whose key it is.
 func (a Approval) verifySSH() (ssh.PublicKey, error) {

@@ -33,7 +33,7 @@ func checkName(s string) error {
 		return fmt.Errorf("approval message: name %q: "+
 			`the characters * ? ! , " \ are not allowed in a name`, s)
 	}
-	return checkText("name", s, MaxName)
+	return checkText("name", s, maxName)
 }
 
 // checkText refuses characters that a reader could not see, or would see in another order than they

@@ -118,7 +118,7 @@ func (e *Engine) holder(plan string) ledger.Holder {
 // has ended or was superseded.
 func (e *Engine) Begun(p *Proposal) (begun bool, steps []ledger.Step, err error) {
 	err = e.Store.View(func(tx ledger.Tx) error {
-		if begun, _, err = p.Standing(tx); begun {
+		if begun, _, err = p.standing(tx); begun {
 			steps, err = tx.Steps(p.ID)
 		}
 		return err
@@ -281,7 +281,7 @@ func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Opti
 	if o.Begun != nil {
 		o.Begun()
 	}
-	e.stage("applying", ApplyingTime)
+	e.stage("applying", applyingTime)
 	runner := e.runner(storage, o, lock)
 	out.Result = ledger.Interrupted
 	out.Results, err = runner.Run(ctx, e.Hooks.Stop, job)
@@ -320,7 +320,7 @@ func (e *Engine) runner(storage apply.Storage, o Options, lock ledger.Lock) *app
 		workers = defaultWorkers
 	}
 	notify := func(ev apply.Event) {
-		e.stage("applying", ApplyingTime)
+		e.stage("applying", applyingTime)
 		if o.Event != nil {
 			o.Event(ev)
 		}

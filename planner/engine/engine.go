@@ -97,9 +97,9 @@ type Hooks struct {
 // How long the stages may take without a sign of life, beyond their own time limits.
 const (
 	StageSlack    = time.Minute
-	PlanningTime  = 10 * time.Minute
-	ApplyingTime  = 15 * time.Minute
-	ObservingTime = 3 * time.Minute
+	planningTime  = 10 * time.Minute
+	applyingTime  = 15 * time.Minute
+	observingTime = 3 * time.Minute
 )
 
 func (e *Engine) stage(name string, allowed time.Duration) {

@@ -68,7 +68,7 @@ func (p *Proposal) Name() string {
 // Judge decides whether the plan may run: it must be intact, approved, in date, unused, made under
 // this configuration, and not held.
 func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
-	if err := p.ConfigurationChanged(e.Settings); err != nil {
+	if err := p.configurationChanged(e.Settings); err != nil {
 		return nil, err
 	}
 	rules, err := e.Rules()
@@ -76,7 +76,7 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 		return nil, err
 	}
 	rules.Policy = p.Policy
-	verdict, err := e.Verdict(p, rules, started)
+	verdict, err := e.verdict(p, rules, started)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 	return summaries(verdict), e.checkHolds(p)
 }
 
-// Verdict judges the approvals of a plan, also by what the state knows about them.
-func (e *Engine) Verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
+// verdict judges the approvals of a plan, also by what the state knows about them.
+func (e *Engine) verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
 	error) {
 	in := approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan), File: p.Name(),
 		Blocks: p.Blocks, Rules: rules,

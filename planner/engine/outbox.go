@@ -41,7 +41,7 @@ func (e *Engine) Redeliver(ctx context.Context, chosen []uint64,
 		Sleep: e.Sleep, Holds: e.holdsInForce,
 		Reached: e.Hooks.Reached, Host: e.Host, Who: e.Who}
 	told, problem = runner.Redeliver(ctx, func() ([]ledger.Delivery, error) {
-		e.stage("telling Waldur", ApplyingTime)
+		e.stage("telling Waldur", applyingTime)
 		return e.Due(chosen)
 	})
 	return told, problem, nil

@@ -73,7 +73,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	if e.Hooks.Listed != nil {
 		e.Hooks.Listed()
 	}
-	e.stage("planning", PlanningTime)
+	e.stage("planning", planningTime)
 	var holds []planner.Hold
 	var head uint64
 	err := e.Store.View(func(tx ledger.Tx) (err error) {
@@ -109,7 +109,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 		return nil, err
 	}
 	p.Observing = e.Now().Sub(start)
-	e.stage("planning", PlanningTime)
+	e.stage("planning", planningTime)
 	p.Mounts, p.Seen = seen.Mounts, seen
 	header := e.header(r.Source)
 	header.Ledger = head
@@ -223,7 +223,7 @@ func (e *Engine) observe(ctx context.Context, g *planner.Graph, parallelism int)
 		return planner.Observed{}, err
 	}
 	defer done()
-	e.stage("observing", ObservingTime)
+	e.stage("observing", observingTime)
 	var seen planner.Observed
 	seen.Mounts = o.Mounts(ctx, e.Settings.Systems)
 	seen.Directories = o.Directories(ctx, g.Targets())

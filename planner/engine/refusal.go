@@ -26,12 +26,6 @@ const (
 	Input         Code = "input"
 )
 
-// Codes lists all codes.
-func Codes() []Code {
-	return []Code{NotApproved, Stale, Expired, Used, Superseded, Held, Tampered, PolicyForbids,
-		Configuration, OtherState, Input}
-}
-
 // Refusal is an error that means that nothing was done, on purpose.
 type Refusal struct {
 	Code Code

@@ -58,11 +58,11 @@ func (t *SelectionText) Parse(read func(path string) ([]byte, error)) (sel plann
 	if err := errors.Join(errs...); err != nil {
 		return sel, err
 	}
-	return sel, CheckSelection(&sel)
+	return sel, checkSelection(&sel)
 }
 
-// CheckSelection refuses a selection that contradicts itself.
-func CheckSelection(sel *planner.Selection) error {
+// checkSelection refuses a selection that contradicts itself.
+func checkSelection(sel *planner.Selection) error {
 	for _, globs := range [][]string{sel.Targets, sel.Excludes} {
 		for _, g := range globs {
 			if err := planner.CheckGlob(g); err != nil {

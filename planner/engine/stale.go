@@ -46,9 +46,9 @@ func (p *Proposal) again() string {
 	return strings.Join(words, " ")
 }
 
-// ConfigurationChanged refuses a plan that was made under another configuration. It names the parts
+// configurationChanged refuses a plan that was made under another configuration. It names the parts
 // that differ.
-func (p *Proposal) ConfigurationChanged(now *planner.Settings) error {
+func (p *Proposal) configurationChanged(now *planner.Settings) error {
 	if p.Plan.Core.Configuration == now.Fingerprint {
 		return nil
 	}
@@ -137,10 +137,10 @@ func (p *Proposal) moved(stale []planner.Stale) error {
 	return Refuse(Stale, errors.Join(errs...))
 }
 
-// Standing checks what the state knows about a plan that is about to begin: whether it has ended or
+// standing checks what the state knows about a plan that is about to begin: whether it has ended or
 // was superseded. begun reports whether it has begun before and has not ended, so that it
 // continues.
-func (p *Proposal) Standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
+func (p *Proposal) standing(tx ledger.Tx) (begun bool, at time.Time, err error) {
 	known, ok, err := tx.Plan(p.ID)
 	switch {
 	case err != nil:

@@ -56,7 +56,7 @@ func (e *Engine) counts(p *Proposal) (bool, error) {
 		return false, err
 	}
 	rules.Policy = p.Policy
-	verdict, err := e.Verdict(p, rules, true)
+	verdict, err := e.verdict(p, rules, true)
 	var block *approval.BlockError
 	if errors.As(err, &block) {
 		return false, nil

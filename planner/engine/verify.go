@@ -92,7 +92,7 @@ func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
 // judge judges the approvals. On the node it also uses what the state knows about them.
 func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
 	if c.Node != nil {
-		return c.Node.Verdict(p, c.Rules, started)
+		return c.Node.verdict(p, c.Rules, started)
 	}
 	return approval.Judge(approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan),
 		File: p.Path, Blocks: p.Blocks, Rules: c.Rules, Now: c.Now})
@@ -101,12 +101,12 @@ func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
 // current checks what only the node knows: whether the plan was made under this configuration, has
 // run, or was superseded.
 func (e *Engine) current(p *Proposal, v *Verification) (begun bool, err error) {
-	v.add(checkCurrent, p.ConfigurationChanged(e.Settings),
+	v.add(checkCurrent, p.configurationChanged(e.Settings),
 		"systems, storage, approval and waldur.url are as they were when it was planned; "+
 			"apply also compares overrides and what the proxy lists")
 	err = e.Store.View(func(tx ledger.Tx) (err error) {
 		var at time.Time
-		begun, at, err = p.Standing(tx)
+		begun, at, err = p.standing(tx)
 		switch {
 		case begun:
 			v.add(checkUnused, nil, "it has begun "+planner.Minute(at)+"; apply resumes it")

@@ -27,7 +27,7 @@ func IsExpression(line string) bool {
 
 // Evaluate returns the value of an expression as HCL writes it, with one line for each element.
 func (c *Console) Evaluate(line string) (string, hcl.Diagnostics) {
-	if err := CheckSource([]byte(line)); err != nil {
+	if err := checkSource([]byte(line)); err != nil {
 		return "", hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Unsuitable expression",
 			Detail: err.Error()}}
 	}
@@ -49,5 +49,5 @@ func (c *Console) Evaluate(line string) (string, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return "", diags
 	}
-	return ShowLines(v), nil
+	return showLines(v), nil
 }

@@ -26,8 +26,8 @@ func Show(v cty.Value, most int) string {
 	return s
 }
 
-// ShowLines writes a value as HCL does, with one line for each element of a list or map.
-func ShowLines(v cty.Value) string {
+// showLines writes a value as HCL does, with one line for each element of a list or map.
+func showLines(v cty.Value) string {
 	var b strings.Builder
 	show(&b, v, 0)
 	return b.String()

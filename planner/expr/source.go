@@ -55,8 +55,8 @@ func CheckTokens(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 	return nil
 }
 
-// CheckSource is [CheckTokens] for an expression that does not come from a file.
-func CheckSource(src []byte) error {
+// checkSource is [CheckTokens] for an expression that does not come from a file.
+func checkSource(src []byte) error {
 	tokens, _ := hclsyntax.LexExpression(src, "", hcl.InitialPos)
 	if refused := CheckTokens(tokens); refused != nil {
 		return errors.New(refused.Summary + ": " + refused.Detail)

@@ -222,7 +222,7 @@ func (d *declared) evaluate(in Input) (cty.Value, error) {
 			return cty.NilVal, fmt.Errorf("want %s; the value is empty",
 				d.Type.FriendlyNameForConstraint())
 		}
-		if err := CheckSource([]byte(in.Text)); err != nil {
+		if err := checkSource([]byte(in.Text)); err != nil {
 			return cty.NilVal, err
 		}
 		parsed, diags := hclsyntax.ParseExpression([]byte(in.Text), in.From, hcl.InitialPos)

@@ -30,8 +30,8 @@ const (
 	Message Kind = "message"
 )
 
-// Component is the name of Waldur's component that counts space, in tera, as limits do.
-const Component = "storage"
+// component is the name of Waldur's component that counts space, in tera, as limits do.
+const component = "storage"
 
 // Note is one thing to report to Waldur.
 type Note struct {
@@ -51,7 +51,7 @@ func (n Note) Body() []byte {
 	var body any = map[string]string{"provider_message": n.Says}
 	if n.Kind == Usage {
 		body = map[string]any{"resource": n.ID,
-			"usages": []map[string]string{{"type": Component, "amount": n.Says}}}
+			"usages": []map[string]string{{"type": component, "amount": n.Says}}}
 	}
 	b, err := json.Marshal(body)
 	if err != nil {

@@ -7,8 +7,8 @@ import "github.com/waldur/cscs-storage-sync/planner/reason"
 const (
 	// HeldMessage is for an order that a person has to approve.
 	HeldMessage = "This order waits for the approval of a person at the storage provider."
-	// OnHoldMessage is for an order whose resource is on hold.
-	OnHoldMessage = "The storage provider has put this order on hold."
+	// onHoldMessage is for an order whose resource is on hold.
+	onHoldMessage = "The storage provider has put this order on hold."
 	blocked       = "This order cannot be carried out yet, and the storage provider knows of it."
 )
 
@@ -17,7 +17,7 @@ const (
 func Blocked(code reason.Code) string {
 	switch code {
 	case reason.Hold:
-		return OnHoldMessage
+		return onHoldMessage
 	case reason.GID:
 		return blocked + " The project has no group on the storage system that could be used."
 	case reason.Quota, reason.SoftAboveHard:

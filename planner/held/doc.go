@@ -21,9 +21,9 @@ const (
 
 // The events of the history about held plans.
 const (
-	EventReject   = "reject"
-	EventUnreject = "unreject"
-	EventForget   = "forget-rejection"
+	eventReject   = "reject"
+	eventUnreject = "unreject"
+	eventForget   = "forget-rejection"
 )
 
 // rejectedName returns the name of the state's file that records the rejection of a plan.

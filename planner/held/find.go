@@ -18,8 +18,8 @@ func Find(ref string, plans []Plan) (Plan, error) {
 	return find(ref, "held", plans, func(p Plan) (string, string) { return p.Name, p.ID })
 }
 
-// FindRejected returns the rejection that ref names.
-func FindRejected(ref string, rejected []Rejection) (Rejection, error) {
+// findRejected returns the rejection that ref names.
+func findRejected(ref string, rejected []Rejection) (Rejection, error) {
 	return find(ref, "rejected", rejected, func(r Rejection) (string, string) {
 		return r.Name,
 			r.Plan

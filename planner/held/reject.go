@@ -13,8 +13,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// KeepRejections is how long a rejection is kept after nothing would hold its plan any more.
-const KeepRejections = 7 * 24 * time.Hour
+// keepRejections is how long a rejection is kept after nothing would hold its plan any more.
+const keepRejections = 7 * 24 * time.Hour
 
 // Rejection is a held plan that somebody does not want. The loop does not hold it again.
 type Rejection struct {
@@ -76,7 +76,7 @@ func Reject(tx ledger.Tx, ref, reason string, by ledger.Person) (Plan, error) {
 	if reason != "" {
 		text += ": " + reason
 	}
-	return w, by.NotesOf(tx, EventReject, w.ID, text)
+	return w, by.NotesOf(tx, eventReject, w.ID, text)
 }
 
 // RemoveUnusable removes the held plan in a file of this name, such as 0a1b2c3d4e5f.plan, if nobody
@@ -96,7 +96,7 @@ func RemoveUnusable(tx ledger.Tx, file, reason string, by ledger.Person) (remove
 	if reason != "" {
 		text += ": " + reason
 	}
-	return true, by.NotesOf(tx, EventReject, "", text)
+	return true, by.NotesOf(tx, eventReject, "", text)
 }
 
 // Unreject removes the rejection that ref names.
@@ -105,23 +105,23 @@ func Unreject(tx ledger.Tx, ref string, by ledger.Person) (Rejection, error) {
 	if err != nil {
 		return Rejection{}, err
 	}
-	r, err := FindRejected(ref, rejected)
+	r, err := findRejected(ref, rejected)
 	if err != nil {
 		return r, err
 	}
 	if _, err := tx.DeleteFile(rejectedName(r.Plan)); err != nil {
 		return r, err
 	}
-	return r, by.NotesOf(tx, EventUnreject, r.Plan, "rejection of "+r.Name+" removed")
+	return r, by.NotesOf(tx, eventUnreject, r.Plan, "rejection of "+r.Name+" removed")
 }
 
-// Forgettable returns the rejections that are older than [KeepRejections] and whose plans a
+// Forgettable returns the rejections that are older than keepRejections and whose plans a
 // complete audit would not hold, because their resources are gone or other values are wanted. now
 // has the ids of the rejected plans that it would hold.
 func Forgettable(tx ledger.Tx, now map[string]bool) ([]Rejection, error) {
 	rejected, err := Rejected(tx)
 	return slices.DeleteFunc(rejected, func(r Rejection) bool {
-		return now[r.Plan] || tx.Now().Sub(r.At) < KeepRejections
+		return now[r.Plan] || tx.Now().Sub(r.At) < keepRejections
 	}), err
 }
 
@@ -133,7 +133,7 @@ func Forget(tx ledger.Tx, now map[string]bool, by ledger.Person) error {
 			break
 		}
 		if _, err = tx.DeleteFile(rejectedName(r.Plan)); err == nil {
-			err = by.NotesOf(tx, EventForget, r.Plan, "rejection of "+r.Name+" forgotten: nothing "+
+			err = by.NotesOf(tx, eventForget, r.Plan, "rejection of "+r.Name+" forgotten: nothing "+
 				"would hold that plan any more")
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// OverdueAfter is how long an order may wait, for any reason, before people are told.
-const OverdueAfter = 24 * time.Hour
+// overdueAfter is how long an order may wait, for any reason, before people are told.
+const overdueAfter = 24 * time.Hour
 
 // WaitingOrder is an open order that this node has not carried out yet, so that a customer waits.
 type WaitingOrder struct {
@@ -44,7 +44,7 @@ type WaitingOrder struct {
 var digits = regexp.MustCompile(`[0-9]+`)
 
 // IsOverdue reports whether the order has waited too long.
-func (w WaitingOrder) IsOverdue(now time.Time) bool { return now.Sub(w.Since) >= OverdueAfter }
+func (w WaitingOrder) IsOverdue(now time.Time) bool { return now.Sub(w.Since) >= overdueAfter }
 
 // news returns what to report about the order: nothing until it is blocked or overdue, then a
 // different text for each reason.

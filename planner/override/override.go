@@ -23,7 +23,6 @@ type Override struct {
 	computed []attribute
 	// expires is zero for an override without an end.
 	expires time.Time
-	defined hcl.Range
 	scope   *expr.Scope
 	// exprs are all expressions of the block, to find the variables that they use.
 	exprs []hcl.Expression
@@ -36,8 +35,7 @@ var _ planner.Override = (*Override)(nil)
 // Compile makes an override from a block with one label and an HCL native body. Its expressions may
 // use what scope declares. If there are errors, the override is nil.
 func Compile(block *hcl.Block, scope *expr.Scope) (*Override, hcl.Diagnostics) {
-	o := &Override{name: block.Labels[0], at: place(block.DefRange), defined: block.DefRange,
-		scope: scope}
+	o := &Override{name: block.Labels[0], at: place(block.DefRange), scope: scope}
 	names := []string{"reason", "expires"}
 	for _, k := range directKinds() {
 		names = append(names, k.name)
@@ -187,9 +185,6 @@ func (o *Override) Reason() string { return o.reason }
 
 // Expires returns the instant from which the override is ignored; the zero time if it has no end.
 func (o *Override) Expires() time.Time { return o.expires }
-
-// Defined returns the place of the block's header.
-func (o *Override) Defined() hcl.Range { return o.defined }
 
 // Systems returns the systems that the override is limited to; empty if it is not.
 func (o *Override) Systems() []string { return slices.Clone(o.match.systems) }

@@ -78,7 +78,7 @@ func Marshal(plan *planner.Plan, opt render.Options) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := Validate(plan); err != nil {
+	if err := validate(plan); err != nil {
 		return nil, ownMistake(err)
 	}
 	shown := parallel.Meanwhile(func() []byte { return rendering(plan, id, opt.Color) })
@@ -164,7 +164,7 @@ func (f *File) read(part []byte) (shown func() []byte, err error) {
 		return nil, unread(err)
 	}
 	plan := reading.Plan
-	invalid := Validate(plan)
+	invalid := validate(plan)
 	f.Colored = len(f.Text) > 0 && f.Text[0] == '\x1b' // the first line is bold
 	if invalid == nil && plan.Context.Renderer == canonical.Renderer {
 		shown = parallel.Meanwhile(func() []byte {

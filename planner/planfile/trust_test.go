@@ -331,7 +331,7 @@ func FuzzMachinePart(f *testing.F) {
 	f.Add(canonical.Encode(plantest.Base()))
 	f.Fuzz(func(t *testing.T, part []byte) {
 		plan, err := decode(part)
-		if err != nil || Validate(plan) != nil {
+		if err != nil || validate(plan) != nil {
 			return
 		}
 		if !bytes.Equal(canonical.Encode(plan), part) {

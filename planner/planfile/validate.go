@@ -10,10 +10,10 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Validate checks that a plan is consistent: lists that belong together have the same length, lists
+// validate checks that a plan is consistent: lists that belong together have the same length, lists
 // are sorted and have no duplicates, and this program knows every word. [Marshal] and [Parse]
 // refuse all other plans.
-func Validate(plan *planner.Plan) error {
+func validate(plan *planner.Plan) error {
 	checks := []func(*planner.Plan) error{checkActions, checkSelection, checkContext, checkRefusals,
 		checkCounts}
 	for _, check := range checks {

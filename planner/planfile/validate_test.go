@@ -12,7 +12,7 @@ import (
 
 func TestValidate(t *testing.T) {
 	for name, plan := range plantest.Typical() {
-		if err := Validate(plan()); err != nil {
+		if err := validate(plan()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -161,7 +161,7 @@ func TestValidate(t *testing.T) {
 		plantest.AddRaise(p, "/a", 1, 10*plantest.TiB, 20*plantest.TiB, 8*plantest.TiB)
 		plantest.AddCreate(p, "/b", 2)
 		spoil(p, &p.Core.Actions[0], &p.Context.Details[0])
-		if err := Validate(p); err == nil || !strings.Contains(err.Error(), want) {
+		if err := validate(p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

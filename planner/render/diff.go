@@ -37,9 +37,9 @@ type ActionDiff struct {
 // it.
 type FieldDiff struct{ Name, Old, New string }
 
-// ContextOnly reports whether the plans do the same and only what explains them differs. An
+// contextOnly reports whether the plans do the same and only what explains them differs. An
 // approval of one is then valid for the other.
-func (d *DiffResult) ContextOnly() bool { return d.Old == d.New && !d.Identical }
+func (d *DiffResult) contextOnly() bool { return d.Old == d.New && !d.Identical }
 
 // Diff compares two plans.
 func Diff(old, latest *planner.Plan) *DiffResult {
@@ -383,7 +383,7 @@ func (d *DiffResult) conclusion() string {
 	switch {
 	case d.Identical:
 		return "The plans are the same."
-	case d.ContextOnly():
+	case d.contextOnly():
 		return "Both plans do the same: only their explanations differ. An approval of one is " +
 			"valid for the other."
 	}

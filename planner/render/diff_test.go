@@ -13,14 +13,14 @@ import (
 
 func TestDiff(t *testing.T) {
 	old, latest := plantest.Mixed(), plantest.Mixed()
-	if d := Diff(old, latest); !d.Identical || d.ContextOnly() {
+	if d := Diff(old, latest); !d.Identical || d.contextOnly() {
 		t.Errorf("the same plan: %+v", d)
 	}
 	latest.Context.Made = latest.Context.Made.Add(3600e9)
 	latest.Context.Details[0].Usage = &planner.UsageNote{Space: plantest.Num(1),
 		Inodes: plantest.Num(1)}
 	d := Diff(old, latest)
-	if d.Identical || !d.ContextOnly() || len(d.Added)+len(d.Gone)+len(d.Changed) != 0 ||
+	if d.Identical || !d.contextOnly() || len(d.Added)+len(d.Gone)+len(d.Changed) != 0 ||
 		len(d.Context) != 2 {
 		t.Errorf("another context: %+v", d)
 	}
@@ -38,7 +38,7 @@ func TestDiff(t *testing.T) {
 	latest.Core.Configuration = strings.Repeat("0", 64)
 	d = Diff(old, latest)
 	if len(d.Added) != 1 || len(d.Gone) != 5 || len(d.Changed) != 1 || len(d.Whole) != 1 ||
-		d.ContextOnly() {
+		d.contextOnly() {
 		t.Errorf("%d added, %d gone, %d changed, %d whole", len(d.Added), len(d.Gone),
 			len(d.Changed), len(d.Whole))
 	}
@@ -87,7 +87,7 @@ func TestDiffOfWhatExplainsAnAction(t *testing.T) {
 	a := &old.Core.Actions[0]
 	want := []string{"reason " + a.Address, a.Changes[0].Attribute.String() + " " + a.Address +
 		" comes from", "what is used"}
-	if !got.ContextOnly() || !slices.Equal(names, want) {
+	if !got.contextOnly() || !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}
 }

@@ -53,7 +53,7 @@ func contributionsShown(q *planner.SharedQuota,
 	attributes []planner.Attribute) (shown []planner.Contribution, left int) {
 	unchanged := 0
 	for _, c := range q.Contributions {
-		if !ContributionChanges(c, attributes) {
+		if !contributionChanges(c, attributes) {
 			if unchanged++; unchanged > mostUnchanged {
 				left++
 				continue
@@ -80,8 +80,8 @@ func contributionNote(c planner.Contribution) string {
 	return ""
 }
 
-// ContributionChanges reports whether a contribution differs from what is recorded.
-func ContributionChanges(c planner.Contribution, attributes []planner.Attribute) bool {
+// contributionChanges reports whether a contribution differs from what is recorded.
+func contributionChanges(c planner.Contribution, attributes []planner.Attribute) bool {
 	for _, a := range attributes {
 		if c.Before[a] != c.After[a] {
 			return true

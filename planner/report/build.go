@@ -18,7 +18,7 @@ const (
 // New computes a report.
 func New(in Input) *Report {
 	c := &in.Plan.Context
-	r := &Report{FormatVersion: FormatVersion, Made: c.Made, Source: c.Source, Pending: c.Counts,
+	r := &Report{FormatVersion: formatVersion, Made: c.Made, Source: c.Source, Pending: c.Counts,
 		Drift: present(c.Drift), Blocked: present(c.Blocked), Waiting: present(c.Waiting),
 		Warnings: present(c.Warnings),
 		Holds:    present(in.Holds), Resources: resources(&in),
@@ -180,7 +180,7 @@ func stateOf(r *Resource, now time.Time) State {
 		most, known = max(most, percent), known || ok
 		aboveSoft = aboveSoft || above(u.Used, u.Soft)
 	}
-	space := r.Space()
+	space := r.space()
 	percent, spaceKnown := share(space.Used, space.Hard)
 	switch {
 	case most >= 100, r.GraceEnds != nil && !r.GraceEnds.After(now):
@@ -219,17 +219,17 @@ func above(used, limit planner.Value) bool {
 	return ok1 && ok2 && n > of
 }
 
-// In returns the resources in one of the states, those that use most of their limit first.
-func (r *Report) In(states ...State) []Resource {
+// in returns the resources in one of the states, those that use most of their limit first.
+func (r *Report) in(states ...State) []Resource {
 	list := slices.DeleteFunc(slices.Clone(r.Resources),
 		func(x Resource) bool { return !slices.Contains(states, x.State) })
 	slices.SortStableFunc(list,
-		func(a, b Resource) int { return cmp.Compare(b.Share(), a.Share()) })
+		func(a, b Resource) int { return cmp.Compare(b.share(), a.share()) })
 	return list
 }
 
-// Share returns the usage in per cent of the fuller of the hard limits.
-func (r *Resource) Share() (most uint64) {
+// share returns the usage in per cent of the fuller of the hard limits.
+func (r *Resource) share() (most uint64) {
 	for _, u := range r.Usage {
 		percent, _ := share(u.Used, u.Hard)
 		most = max(most, percent)

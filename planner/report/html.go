@@ -109,13 +109,13 @@ func (r *Report) page() reportPage {
 		{"grace", "over a soft limit", "red", Grace, true},
 		{"near", "near a limit", "amber", Near, true},
 		{"idle", "use less than a tenth of their space", "", Idle, false}} {
-		if list := r.In(g.state); len(list) > 0 {
+		if list := r.in(g.state); len(list) > 0 {
 			p.Standing = append(p.Standing,
 				pageGroupOf(pageGroup{ID: g.id, Title: g.title, Class: g.class, Open: g.open},
 					list))
 		}
 	}
-	tree := r.Tree()
+	tree := r.tree()
 	for _, b := range tree.Branches {
 		p.Tenants = append(p.Tenants, pageBranchOf(b))
 	}
@@ -260,7 +260,7 @@ func (r *Report) unmanaged(p *reportPage) {
 func pageSystemOf(s *System) pageSystem {
 	p := pageSystem{Name: render.Quote(s.Name), Capacity: amount(s.Capacity), Used: amount(s.Used),
 		Free:     amount(s.Free),
-		Promised: s.Promised.Rounded(), Problem: render.Escape(s.Problem), Over: s.Overcommitted(),
+		Promised: s.Promised.Rounded(), Problem: render.Escape(s.Problem), Over: s.overcommitted(),
 		Counts: count(s.Resources, "resource", "resources") + ", " + count(s.Quotas, "quota",
 			"quotas")}
 	if s.Unlimited > 0 {
@@ -275,7 +275,7 @@ func pageSystemOf(s *System) pageSystem {
 	p.Of = ", " + ofCapacity(s) + " of the capacity"
 	if s.Allowed != nil {
 		p.Of += "; overcommit = " + s.Overcommit + " allows " + s.Allowed.Rounded()
-		p.OverAllowed = s.OverAllowed()
+		p.OverAllowed = s.overAllowed()
 	}
 	scale := max(uint64(*s.Capacity), uint64(s.Promised), 1)
 	used, promised := page.Share(uint64(*s.Used), scale), page.Share(uint64(s.Promised), scale)
@@ -292,12 +292,12 @@ func pageGroupOf(g pageGroup, list []Resource) pageGroup {
 	g.Count = planner.Commas(uint64(len(list)))
 	for i := range list {
 		x := &list[i]
-		u := pageUsage{Address: render.Quote(x.Address), Space: x.Space().words(),
-			Inodes: x.Inodes().words()}
+		u := pageUsage{Address: render.Quote(x.Address), Space: x.space().words(),
+			Inodes: x.inodes().words()}
 		if x.GraceEnds != nil {
 			u.Grace = "grace ends " + minute(*x.GraceEnds)
 		}
-		u.Bar = page.NewBar(fmt.Sprintf("%d%% of the fuller limit", x.Share()), x.Share(), 100)
+		u.Bar = page.NewBar(fmt.Sprintf("%d%% of the fuller limit", x.share()), x.share(), 100)
 		g.Rows = append(g.Rows, u)
 	}
 	return g
@@ -344,7 +344,7 @@ func mapOf(tree *Branch) pageMap {
 			m.Customers = append(m.Customers, pageTile{Title: render.Quote(c.Name), X: units(in.x),
 				Y: units(in.y), W: units(in.w), H: units(in.h)})
 		}
-		leaves := c.Leaves()
+		leaves := c.leaves()
 		for j, in := range squarify(weights(leaves), outer[i]) {
 			if len(m.Tiles) < mostTiles && in.w > 0.5 && in.h > 0.5 {
 				m.Tiles = append(m.Tiles, tileOf(leaves[j], in))

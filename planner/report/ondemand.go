@@ -37,10 +37,10 @@ func (r *Report) OnDemand(now time.Time) ([]byte, error) {
 	file := onDemand{Version: 1, Timestamp: now.Unix(), Quotas: []onDemandQuota{}}
 	for i := range r.Resources {
 		x := &r.Resources[i]
-		space, ok1 := x.Space().Used.Number()
-		files, ok2 := x.Inodes().Used.Number()
-		spaceLimit, ok3 := limit(x.Space().Hard)
-		filesLimit, ok4 := limit(x.Inodes().Hard)
+		space, ok1 := x.space().Used.Number()
+		files, ok2 := x.inodes().Used.Number()
+		spaceLimit, ok3 := limit(x.space().Hard)
+		filesLimit, ok4 := limit(x.inodes().Hard)
 		if x.Target != planner.TargetUser || x.Name == "" || x.Sharing > 1 || !ok1 || !ok2 ||
 			!ok3 || !ok4 {
 			continue

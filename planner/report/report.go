@@ -11,8 +11,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/scan"
 )
 
-// FormatVersion is the version of the report's JSON.
-const FormatVersion = "1.0"
+// formatVersion is the version of the report's JSON.
+const formatVersion = "1.0"
 
 // Input is everything that a report is made from.
 type Input struct {
@@ -98,11 +98,11 @@ type System struct {
 	Allowed    *planner.Bytes `json:"allowed"`
 }
 
-// Overcommitted reports whether more is promised than there is.
-func (s *System) Overcommitted() bool { return s.Capacity != nil && s.Promised > *s.Capacity }
+// overcommitted reports whether more is promised than there is.
+func (s *System) overcommitted() bool { return s.Capacity != nil && s.Promised > *s.Capacity }
 
-// OverAllowed reports whether more is promised than the system's overcommit allows.
-func (s *System) OverAllowed() bool { return s.Allowed != nil && s.Promised > *s.Allowed }
+// overAllowed reports whether more is promised than the system's overcommit allows.
+func (s *System) overAllowed() bool { return s.Allowed != nil && s.Promised > *s.Allowed }
 
 // State says how a resource's usage compares with its limits.
 type State string
@@ -148,11 +148,11 @@ type Usage struct {
 	hard planner.Attribute
 }
 
-// Space returns the usage in bytes.
-func (r *Resource) Space() Usage { return r.of(planner.SpaceHard) }
+// space returns the usage in bytes.
+func (r *Resource) space() Usage { return r.of(planner.SpaceHard) }
 
-// Inodes returns the usage in files.
-func (r *Resource) Inodes() Usage { return r.of(planner.InodesHard) }
+// inodes returns the usage in files.
+func (r *Resource) inodes() Usage { return r.of(planner.InodesHard) }
 
 func (r *Resource) of(hard planner.Attribute) Usage {
 	for _, u := range r.Usage {

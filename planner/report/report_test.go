@@ -114,13 +114,13 @@ func TestSumsCountAQuotaOnce(t *testing.T) {
 	r := New(site())
 	s := r.Systems[0]
 	if s.Promised != 121*tib || s.Quotas != 9 || s.Unknown != 1 || s.Unlimited != 1 ||
-		s.Resources != 10 || *s.Used != 60*tib || !s.Overcommitted() {
+		s.Resources != 10 || *s.Used != 60*tib || !s.overcommitted() {
 		t.Errorf("%+v", s)
 	}
 	if s := r.Systems[1]; s.Capacity != nil || s.Problem != "/iopsstor does not answer" {
 		t.Errorf("what is not known is %+v", s)
 	}
-	tree := r.Tree()
+	tree := r.tree()
 	if tree.Promised != 121*tib || tree.Resources != 10 || len(tree.Branches) != 1 ||
 		tree.Branches[0].Branches[0].Name != "/capstor/store/cscs/eth" {
 		t.Errorf("%+v", tree)

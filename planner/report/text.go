@@ -39,7 +39,7 @@ func (r *Report) CSV() ([]byte, error) {
 		if x.GraceEnds != nil {
 			ends = x.GraceEnds.UTC().Format(time.RFC3339)
 		}
-		lines = append(lines, append(l, fmt.Sprint(x.Share()), string(x.State), ends))
+		lines = append(lines, append(l, fmt.Sprint(x.share()), string(x.State), ends))
 	}
 	if err := w.WriteAll(lines); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -93,9 +93,9 @@ func (r *Report) Text() []byte {
 		states []State
 	}{{"over a limit", []State{Over}}, {"over a soft limit", []State{Grace}},
 		{"near a limit", []State{Near}}} {
-		r.list(&b, part.title, r.In(part.states...))
+		r.list(&b, part.title, r.in(part.states...))
 	}
-	fmt.Fprintf(&b, "\n%s use less than %d%% of their space.\n", count(len(r.In(Idle)), "resource",
+	fmt.Fprintf(&b, "\n%s use less than %d%% of their space.\n", count(len(r.in(Idle)), "resource",
 		"resources"), idlePercent)
 	fmt.Fprintf(&b, "%d changed outside, %d blocked, %d waiting, %s, %d on hold.\n", len(r.Drift),
 		len(r.Blocked), len(r.Waiting), count(len(r.Held), "held plan", "held plans"), len(r.Holds))
@@ -160,8 +160,8 @@ func (r *Report) list(b *bytes.Buffer, title string, list []Resource) {
 	fmt.Fprintf(b, "\n%s %s:\n", count(len(list), "resource is", "resources are"), title)
 	for i := range list {
 		x := &list[i]
-		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), x.Space().words(),
-			x.Inodes().words())
+		fmt.Fprintf(b, "  %s: %s, %s\n", render.Quote(x.Address), x.space().words(),
+			x.inodes().words())
 	}
 }
 
@@ -187,11 +187,11 @@ func commitment(s *System) string {
 		return "unknown"
 	}
 	text := ofCapacity(s)
-	if s.Overcommitted() {
+	if s.overcommitted() {
 		text += ", over-committed"
 	}
 	switch {
-	case s.OverAllowed():
+	case s.overAllowed():
 		text += ", more than overcommit = " + s.Overcommit + " allows"
 	case s.Overcommit != "":
 		text += ", overcommit = " + s.Overcommit + " allows " + s.Allowed.Rounded()

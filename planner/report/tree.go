@@ -16,9 +16,9 @@ type Branch struct {
 	Branches       []*Branch
 }
 
-// Tree returns the report's resources as tenants, customers and projects, those with most promised
+// tree returns the report's resources as tenants, customers and projects, those with most promised
 // space first.
-func (r *Report) Tree() *Branch {
+func (r *Report) tree() *Branch {
 	root := &Branch{}
 	at := map[string]*Branch{}
 	child := func(parent *Branch, name string) *Branch {
@@ -39,8 +39,8 @@ func (r *Report) Tree() *Branch {
 				path = append(path, child(path[len(path)-1], name))
 			}
 		}
-		promised, _ := x.Space().Hard.Number()
-		used, _ := x.Space().Used.Number()
+		promised, _ := x.space().Hard.Number()
+		used, _ := x.space().Used.Number()
 		if id := x.System + " " + x.Quota; x.Sharing > 1 && counted[id] {
 			promised, used = 0, 0
 		} else {
@@ -65,14 +65,14 @@ func (b *Branch) sort() {
 	}
 }
 
-// Leaves returns the branches without branches below them.
-func (b *Branch) Leaves() []*Branch {
+// leaves returns the branches without branches below them.
+func (b *Branch) leaves() []*Branch {
 	if len(b.Branches) == 0 {
 		return []*Branch{b}
 	}
 	var list []*Branch
 	for _, c := range b.Branches {
-		list = append(list, c.Leaves()...)
+		list = append(list, c.leaves()...)
 	}
 	return list
 }

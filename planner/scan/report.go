@@ -12,8 +12,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// FormatVersion is the version of a scan's JSON.
-const FormatVersion = "1.0"
+// formatVersion is the version of a scan's JSON.
+const formatVersion = "1.0"
 
 // Report is what a scan has found. Lists are never nil.
 type Report struct {

@@ -85,7 +85,7 @@ func New(in Input) *Scan {
 	s := &Scan{in: in, wanted: map[string]place{}, gone: map[string]string{},
 		hidden: map[string]bool{}, closed: map[string]bool{}, entered: map[string]bool{},
 		at: map[string]*System{}}
-	s.report = &Report{FormatVersion: FormatVersion, Made: in.Made, Source: in.Source,
+	s.report = &Report{FormatVersion: formatVersion, Made: in.Made, Source: in.Source,
 		Systems: make([]System, len(in.Systems)), Directories: []Stray{}, Quotas: []Quota{}}
 	for i := range in.Systems {
 		name := in.Systems[i].Name

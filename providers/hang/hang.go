@@ -18,8 +18,8 @@ const (
 	// Patience is how long a call may run past its deadline before it is abandoned: a program that was
 	// killed needs a moment to end.
 	Patience = time.Second
-	// MaxStuck is how many abandoned calls may hang before no other call is started.
-	MaxStuck = 8
+	// maxStuck is how many abandoned calls may hang before no other call is started.
+	maxStuck = 8
 )
 
 // ErrTimeout means that a call did not end in time. It may have taken effect, or still may.
@@ -132,7 +132,7 @@ type waiting struct {
 // refuse returns the error of a call that is not started because too many calls hang; nil if it may
 // start.
 func (c *Calls) refuse(what string) error {
-	if n := c.Stuck(); n >= MaxStuck {
+	if n := c.Stuck(); n >= maxStuck {
 		return fmt.Errorf("%s: not tried, because %d earlier calls still hang: %w", what, n, ErrTimeout)
 	}
 	return nil

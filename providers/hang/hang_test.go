@@ -28,7 +28,7 @@ func TestHangingCallsAreCounted(t *testing.T) {
 		<-release
 		return func() error { t.Error("the answer of a call that was left behind was used"); return nil }
 	}
-	for range MaxStuck {
+	for range maxStuck {
 		if err := c.Do(t.Context(), "read", stuck); !errors.Is(err, ErrTimeout) {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestRunStartsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(time.Second)
 		release := make(chan struct{})
-		for range MaxStuck {
+		for range maxStuck {
 			_ = c.Run(t.Context(), "read", func() error { <-release; return nil })
 		}
 		if err := c.Run(t.Context(), "read",

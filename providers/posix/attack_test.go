@@ -181,7 +181,7 @@ func TestAttackChange(t *testing.T) {
 				continue
 			}
 			opened++
-			if d.Inode() != inode {
+			if d.inode != inode {
 				t.Error("another directory was opened than was asked for")
 			}
 			errors.Join(d.Own(1234, 1234), d.Chmod(0o2771))

@@ -96,9 +96,6 @@ func (s *System) openChild(parent int, name, storage string) (int, error) {
 // Path returns the path of the directory on this node.
 func (d *Dir) Path() string { return d.system.root.Path(d.storage) }
 
-// Inode returns the directory's inode number.
-func (d *Dir) Inode() uint64 { return d.inode }
-
 // Close closes the directory's descriptors.
 func (d *Dir) Close() error {
 	for _, fd := range []*int{&d.fd, &d.parent} {

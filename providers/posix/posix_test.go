@@ -182,7 +182,7 @@ func TestMakeOwnChmod(t *testing.T) {
 		}
 		s.must(errors.Join(d.DropACLs(), d.Own(1001, 30500), d.Chmod(0o2770), d.Sync(), d.SyncParent()))
 		want := planner.Directory{State: planner.DirPresent, Owner: 1001, Group: 30500, Mode: 0o2770,
-			Inode: d.Inode()}
+			Inode: d.inode}
 		got := s.root.Observe(s.conf, "capstor/p/x")
 		if want.Born = got.Born; got != want {
 			t.Errorf("umask %04o: got %+v, want %+v", umask, got, want)
@@ -391,7 +391,7 @@ func withoutRoot(t *testing.T, path string) {
 		!strings.Contains(err.Error(), "the filesystem set 0770") {
 		t.Errorf("setgid that was not kept: %v", err)
 	}
-	m := Move{From: "capstor/x", Inode: d.Inode(), Folder: "capstor/.trash", Name: "x"}
+	m := Move{From: "capstor/x", Inode: d.inode, Folder: "capstor/.trash", Name: "x"}
 	if err := errors.Join(sys.archive(m, []byte("{}")), sys.Restore(m, "capstor/x")); err != nil {
 		t.Error(err)
 	}

@@ -187,7 +187,7 @@ func TestProjectSimulated(t *testing.T) {
 				t.Errorf("%s: %+v", name, seen)
 			}
 		case err == nil:
-			if seen.Project != 30500 || !seen.Inherit || sim.of[d.Inode()].flags != otherFlags|inheritFlag {
+			if seen.Project != 30500 || !seen.Inherit || sim.of[d.inode].flags != otherFlags|inheritFlag {
 				t.Errorf("%s: %+v, %+v", name, seen, sim.of)
 			}
 		}

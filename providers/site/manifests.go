@@ -30,7 +30,7 @@ func (s *Site) Manifests(ctx context.Context, recorded map[string]planner.RootId
 			continue
 		}
 		seen[settings.Archive] = true
-		sys, err := storage.System(settings.Name)
+		sys, err := storage.system(settings.Name)
 		if err != nil {
 			return nil, nil, err
 		}

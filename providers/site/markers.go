@@ -80,8 +80,8 @@ func (m *Markers) Check(ctx context.Context, system string) error {
 	return err
 }
 
-// Mark writes the marker of this state to a system. With take, it replaces another state's marker.
-func (m *Markers) Mark(ctx context.Context, system string, take bool) error {
+// mark writes the marker of this state to a system. With take, it replaces another state's marker.
+func (m *Markers) mark(ctx context.Context, system string, take bool) error {
 	return m.withSystem(ctx, system, func(s *posix.System) error {
 		_, err := s.Mark(m.own, take)
 		return err
@@ -107,7 +107,7 @@ func (m *Markers) Take(ctx context.Context, system string,
 		found.State, found.Node, planner.Minute(found.At))); err != nil {
 		return nil, err
 	}
-	return found, m.Mark(ctx, system, true)
+	return found, m.mark(ctx, system, true)
 }
 
 // Claim writes the marker of this state to all systems that a plan touches. If another state
@@ -115,7 +115,7 @@ func (m *Markers) Take(ctx context.Context, system string,
 func (m *Markers) Claim(ctx context.Context, touched []string) error {
 	for _, step := range []func(string) error{
 		func(system string) error { return m.Check(ctx, system) },
-		func(system string) error { return m.Mark(ctx, system, false) },
+		func(system string) error { return m.mark(ctx, system, false) },
 	} {
 		var errs []error
 		for _, system := range touched {

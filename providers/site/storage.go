@@ -62,8 +62,8 @@ func (st *Storage) close() {
 	st.root.Close()
 }
 
-// System opens a system, once. It checks that the system is mounted and is the recorded one.
-func (st *Storage) System(name string) (*posix.System, error) {
+// system opens a system, once. It checks that the system is mounted and is the recorded one.
+func (st *Storage) system(name string) (*posix.System, error) {
 	o := st.opened[name]
 	if o == nil {
 		return nil, fmt.Errorf("open system %s: it is not in the configuration", name)
@@ -94,7 +94,7 @@ func (d directory) SyncAbove() error { return d.SyncParent() }
 
 // Make implements [apply.Storage].
 func (st *Storage) Make(system, path string) (apply.Directory, error) {
-	sys, err := st.System(system)
+	sys, err := st.system(system)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (st *Storage) Make(system, path string) (apply.Directory, error) {
 
 // Open implements [apply.Storage].
 func (st *Storage) Open(system, path string, inode uint64) (apply.Directory, error) {
-	sys, err := st.System(system)
+	sys, err := st.system(system)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (st *Storage) Open(system, path string, inode uint64) (apply.Directory, err
 
 // Look implements [apply.Storage].
 func (st *Storage) Look(system, path string) planner.Directory {
-	sys, err := st.System(system)
+	sys, err := st.system(system)
 	if err != nil {
 		return planner.Directory{Why: err.Error()}
 	}
@@ -132,7 +132,7 @@ func (st *Storage) Look(system, path string) planner.Directory {
 
 // PrepareArchive implements [apply.Storage].
 func (st *Storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
-	sys, err := st.System(m.System)
+	sys, err := st.system(m.System)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (st *Storage) PrepareArchive(m apply.Move) (apply.Archiving, error) {
 
 // SyncArchived implements [apply.Storage].
 func (st *Storage) SyncArchived(m apply.Move) error {
-	sys, err := st.System(m.System)
+	sys, err := st.system(m.System)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (st *Storage) SyncArchived(m apply.Move) error {
 
 // Restore implements [apply.Storage].
 func (st *Storage) Restore(m apply.Move) error {
-	sys, err := st.System(m.System)
+	sys, err := st.system(m.System)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func move(m apply.Move) posix.Move {
 // subject returns the system, and the subject of a plan's limits on the system's filesystem.
 func (st *Storage) subject(system string,
 	id planner.QuotaID) (planner.System, planner.Subject, error) {
-	sys, err := st.System(system)
+	sys, err := st.system(system)
 	if err != nil {
 		return planner.System{}, planner.Subject{}, err
 	}

@@ -228,7 +228,7 @@ func (p *parser) gid(at field) (int64, bool) {
 	return 0, false
 }
 
-// callbacks parses the URLs. [planner.CallbackURL] checks their targets.
+// callbacks parses the URLs. Package planner checks their targets.
 func (p *parser) callbacks(it *planner.Item) {
 	for s := itemApprove; s <= itemUpdateOptions; s++ {
 		if k := p.got[s].kind; k == kindMissing || k == kindNull {

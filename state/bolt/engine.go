@@ -24,8 +24,8 @@ import (
 
 // The names of the state file and of the last good copy.
 const (
-	FileName     = "state.db"
-	CopyName     = "state.db.bak"
+	fileName     = "state.db"
+	copyName     = "state.db.bak"
 	defaultWait  = 5 * time.Second
 	copyLifetime = 24 * time.Hour
 )
@@ -74,7 +74,7 @@ func (e *Engine) Restore() string { return "" }
 // MaxKey returns bbolt's limit.
 func (e *Engine) MaxKey() int { return bbolt.MaxKeySize }
 
-func (e *Engine) file() string { return filepath.Join(e.dir, FileName) }
+func (e *Engine) file() string { return filepath.Join(e.dir, fileName) }
 
 // Batch implements [kv.Engine]. If the file does not exist, a batch that writes creates it and its
 // folder.
@@ -91,7 +91,7 @@ func (e *Engine) Batch(write bool, fn func(kv.Tx) error) error {
 			return err
 		}
 	}
-	if there, err := folder.Exists(dir, FileName); err != nil {
+	if there, err := folder.Exists(dir, fileName); err != nil {
 		return folder.Explain("open state", e.file(), err)
 	} else if !there {
 		return fn(nil)
@@ -108,7 +108,7 @@ func (e *Engine) Version() (version any, known bool, err error) {
 		return nil, false, err
 	}
 	defer dir.Close()
-	f, err := folder.OpenAt(dir, FileName, e.file(), unix.O_RDONLY, 0)
+	f, err := folder.OpenAt(dir, fileName, e.file(), unix.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}

@@ -25,7 +25,7 @@ func openLocked(dir *os.File, path string, write bool, wait time.Duration) (*os.
 		flags, how = unix.O_RDWR, unix.LOCK_EX
 	}
 	for {
-		f, err := folder.OpenAt(dir, FileName, path, flags, 0)
+		f, err := folder.OpenAt(dir, fileName, path, flags, 0)
 		if err != nil {
 			return nil, folder.Explain("open state", path, err)
 		}
@@ -33,7 +33,7 @@ func openLocked(dir *os.File, path string, write bool, wait time.Duration) (*os.
 			f.Close()
 			return nil, err
 		}
-		if same, err := folder.SameFile(dir, FileName, f); err == nil && same {
+		if same, err := folder.SameFile(dir, fileName, f); err == nil && same {
 			return f, nil
 		}
 		f.Close()
@@ -89,8 +89,8 @@ func identify(f *os.File) (fileIdentity, error) {
 // copyFile makes the last good copy of f, which is locked and checked. It writes and syncs the copy
 // under another name, and then renames it.
 func copyFile(dir, f *os.File, path string) error {
-	err := writeCopy(f, path, CopyName,
-		func(temp string) error { return os.Rename(temp, filepath.Join(path, CopyName)) })
+	err := writeCopy(f, path, copyName,
+		func(temp string) error { return os.Rename(temp, filepath.Join(path, copyName)) })
 	if err != nil {
 		return err
 	}
@@ -146,14 +146,14 @@ func (e *Engine) checkFile(f *os.File) error {
 // ensureFile creates an empty state file if there is none. It appears under its name only when it
 // is complete, so a state file of length 0 is always a damaged one.
 func (e *Engine) ensureFile(dir *os.File) error {
-	there, err := folder.Exists(dir, FileName)
+	there, err := folder.Exists(dir, fileName)
 	if err != nil || there {
 		return err
 	}
 	if err := e.keepOldCopy(dir); err != nil {
 		return folder.Explain("keep", e.file()+".bak", err)
 	}
-	temp, err := os.CreateTemp(e.dir, "."+FileName+".*")
+	temp, err := os.CreateTemp(e.dir, "."+fileName+".*")
 	if err != nil {
 		return folder.Explain("make", e.file(), err)
 	}
@@ -197,10 +197,10 @@ func (e *Engine) fillEmpty(path string) error {
 // keepOldCopy renames the copy of a state that was lost, so that the copy of the new, empty state
 // does not replace it.
 func (e *Engine) keepOldCopy(dir *os.File) error {
-	there, err := folder.Exists(dir, CopyName)
+	there, err := folder.Exists(dir, copyName)
 	if err != nil || !there {
 		return err
 	}
-	kept := CopyName + "-" + e.now().Format("20060102T150405.000000000Z")
-	return unix.Renameat2(int(dir.Fd()), CopyName, int(dir.Fd()), kept, unix.RENAME_NOREPLACE)
+	kept := copyName + "-" + e.now().Format("20060102T150405.000000000Z")
+	return unix.Renameat2(int(dir.Fd()), copyName, int(dir.Fd()), kept, unix.RENAME_NOREPLACE)
 }

@@ -96,7 +96,7 @@ func (t *tx) Delete(bucket string, key []byte) error {
 // replaced.
 func (t *tx) Keep(of string) error {
 	b, e := t.batch, t.batch.engine
-	name := CopyName + "-" + of
+	name := copyName + "-" + of
 	there, err := folder.Exists(b.dir, name)
 	if err == nil && there {
 		name += "-" + e.now().Format("20060102T150405.000000000Z")

@@ -39,7 +39,7 @@ func (s *Session) Engine() *engine.Engine {
 		Policy: cfg.AutoApprove, Rules: s.Rules,
 		ValidFor: cfg.Approval.ValidFor, Store: s.Store, Locker: s.Store, Key: s.localKey,
 		Proxy:   func() (engine.Source, error) { return s.Source(nil) },
-		Storage: site.ForEngine{Site: s.Site(), Markers: s.OwnMarkers}, Who: p.Who,
+		Storage: site.ForEngine{Site: s.Site(), Markers: s.ownMarkers}, Who: p.Who,
 		Host: p.Host, Version: p.Version, PID: os.Getpid(), Now: p.Now,
 		Sleep: waldur.Sleep, Log: p.Log, CallbackTimeout: CallbackTimeout, Hooks: p.Hooks}
 	e.Hooks.Stage, e.Hooks.Listed = s.stage, tuneMemory
@@ -91,8 +91,8 @@ func (s *Session) Markers(id string) (*site.Markers, error) {
 	return s.Site().Markers(own, roots), nil
 }
 
-// OwnMarkers are those for the state of this session.
-func (s *Session) OwnMarkers() (*site.Markers, error) {
+// ownMarkers are those for the state of this session.
+func (s *Session) ownMarkers() (*site.Markers, error) {
 	id, err := s.Store.ID()
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (s *Session) OwnMarkers() (*site.Markers, error) {
 // system's marker said before.
 func (s *Session) Take(ctx context.Context, system, reason string) (from *posix.Marker, err error) {
 	err = s.alone(ctx, func() error {
-		m, err := s.OwnMarkers()
+		m, err := s.ownMarkers()
 		if err != nil {
 			return err
 		}

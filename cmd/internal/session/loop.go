@@ -102,7 +102,7 @@ func (s *Session) Leader() loop.Leader {
 		return nil
 	}
 	if s.leadership == nil {
-		s.leadership = state.NewLeadership(s.Store, s.Config.Shared.Group, s.Holder())
+		s.leadership = state.NewLeadership(s.Store, s.Config.Shared.Group, s.holder())
 	}
 	return s.leadership
 }

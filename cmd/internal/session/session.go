@@ -127,7 +127,7 @@ func (s *Session) Change(ctx context.Context,
 
 // alone does something while no apply runs.
 func (s *Session) alone(ctx context.Context, do func() error) (err error) {
-	lock, err := s.Store.Lock(ctx, s.Holder(), 0)
+	lock, err := s.Store.Lock(ctx, s.holder(), 0)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (s *Session) alone(ctx context.Context, do func() error) (err error) {
 	return do()
 }
 
-// Holder is this process as the one that holds the lock.
-func (s *Session) Holder() ledger.Holder {
+// holder is this process as the one that holds the lock.
+func (s *Session) holder() ledger.Holder {
 	return ledger.Holder{Who: s.Process.Who, Host: s.Process.Host, PID: os.Getpid(),
 		Since: s.Process.Now()}
 }

@@ -47,7 +47,7 @@ func (s *Session) CopyTo(ctx context.Context, path string) (at string, err error
 	if err != nil {
 		return "", err
 	}
-	return other.File(), s.Store.CopyTo(ctx, other, s.Holder())
+	return other.File(), s.Store.CopyTo(ctx, other, s.holder())
 }
 
 // Database returns what asks the server of a state that nodes share; nil for a state in a file.

@@ -129,8 +129,8 @@ func readRoots(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// Traits returns the abilities and bounds of VAST.
-func Traits() planner.Traits {
+// traits returns the abilities and bounds of VAST.
+func traits() planner.Traits {
 	return planner.Traits{Unit: 1, Soft: true, Grace: true, NeedsDirectory: true, Async: true,
 		MaxSpace: maxSpace, MaxInodes: maxInodes}
 }

@@ -89,7 +89,7 @@ func (c *Client) listOnce(ctx context.Context, target, query string) ([]Quota, e
 		counted = p.counted
 		repeated := 0
 		for _, text := range p.items {
-			q, err := ParseQuota(text, c.o.Now())
+			q, err := parseQuota(text, c.o.Now())
 			if err != nil {
 				return nil, c.hidden("").Error(fmt.Errorf("page %d: %w", n, err))
 			}
@@ -199,7 +199,7 @@ func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 	if err != nil {
 		return Quota{}, false
 	}
-	q, err := ParseQuota(r.body, c.o.Now())
+	q, err := parseQuota(r.body, c.o.Now())
 	return q, err == nil && q.ID == id && q.Path == full
 }
 

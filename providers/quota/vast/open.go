@@ -41,8 +41,8 @@ func (s *onSystem) pathOnMount(of planner.Subject) (string, error) {
 	return "/" + rest, nil
 }
 
-// Traits implements [quota.Client].
-func (s *onSystem) Traits(context.Context) (planner.Traits, error) { return Traits(), nil }
+// traits implements [quota.Client].
+func (s *onSystem) Traits(context.Context) (planner.Traits, error) { return traits(), nil }
 
 // Get implements [quota.Client].
 func (s *onSystem) Get(ctx context.Context, of planner.Subject) planner.QuotaState {

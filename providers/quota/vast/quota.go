@@ -35,9 +35,9 @@ var states = map[string]struct{ space, inodes bool }{
 	"HARD_EXCEEDED":      {}, "INODE_HARD_EXCEEDED": {}, "HARD_BOTH_EXCEEDED": {}, "GRACE_EXPIRED": {},
 }
 
-// ParseQuota parses one quota. It returns an error only if the quota cannot be identified. Other
+// parseQuota parses one quota. It returns an error only if the quota cannot be identified. Other
 // members that cannot be parsed are unknown, with the reason.
-func ParseQuota(text []byte, now time.Time) (Quota, error) {
+func parseQuota(text []byte, now time.Time) (Quota, error) {
 	m, err := strictjson.Members(text)
 	if err != nil {
 		return Quota{}, fmt.Errorf("quota: %w", err)
@@ -65,7 +65,7 @@ func ParseQuota(text []byte, now time.Time) (Quota, error) {
 		q.State = quota.Unknown(via, fmt.Sprintf("VAST reports the unknown quota state %.40q", q.Word))
 		return q, nil
 	}
-	if left, ok := ParseDuration(q.TimeToBlock); ok && left > 0 {
+	if left, ok := parseDuration(q.TimeToBlock); ok && left > 0 {
 		var g planner.Grace
 		if enforced.space {
 			g.Space = now.Add(left).UTC()
@@ -146,9 +146,9 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 	return u
 }
 
-// ParseDuration parses VAST's durations: "[DD] [HH:[MM:]]ss", or a number with a unit such as 90m
+// parseDuration parses VAST's durations: "[DD] [HH:[MM:]]ss", or a number with a unit such as 90m
 // or 30d.
-func ParseDuration(s string) (time.Duration, bool) {
+func parseDuration(s string) (time.Duration, bool) {
 	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour,
 		'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if s = strings.TrimSpace(s); s == "" {

@@ -52,7 +52,7 @@ func (c *Client) Set(ctx context.Context, dir string, want planner.Limits) (Pend
 	if err != nil {
 		return Pending{}, fmt.Errorf("set quota: %w: nothing was sent: %w", quota.ErrRefused, err)
 	}
-	l, err := quota.CheckLimits(Traits(), full, want)
+	l, err := quota.CheckLimits(traits(), full, want)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -82,7 +82,7 @@ func (c *Client) set(ctx context.Context, full string, l quota.Limits,
 	if err != nil {
 		return c.adopt(ctx, full, l, want, err)
 	}
-	made, err := ParseQuota(r.body, c.o.Now())
+	made, err := parseQuota(r.body, c.o.Now())
 	if err == nil && made.Path != full {
 		err = errors.New("it shows another path")
 	}
@@ -167,7 +167,7 @@ func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) err
 	if err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	q, err := ParseQuota(r.body, c.o.Now())
+	q, err := parseQuota(r.body, c.o.Now())
 	switch {
 	case err != nil:
 		return c.hidden("").Error(fmt.Errorf("read back: %w", err))
