@@ -99,7 +99,7 @@ func (c *comparison) resource(n *node) {
 	if d.action.Kind == "" && refusal.Code == "" && d.quota.Code != "" {
 		refusal = d.quota
 	}
-	c.watch(n, &d, refusal)
+	c.keepSeen(n, &d, refusal)
 	hold := n.hold
 	for _, p := range d.parents {
 		hold = cmp.Or(hold, p.hold)
@@ -284,7 +284,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 	}
 	c.changeDirectory(n, &dir, d)
 	d.action.Inode = dir.Inode
-	c.watch(n, d, Reason{})
+	c.keepSeen(n, d, Reason{})
 	switch {
 	case len(d.action.Changes) == 0:
 		c.warnOfWhatStands(n, dir)

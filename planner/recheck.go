@@ -37,8 +37,8 @@ type Watched struct {
 	Handle string
 }
 
-// watch keeps what was seen of a resource that the caller asked about.
-func (c *comparison) watch(n *node, d *decision, refused Reason) {
+// keepSeen keeps what was seen of a resource that the caller asked about.
+func (c *comparison) keepSeen(n *node, d *decision, refused Reason) {
 	asWanted := refused.Code == "" && d.action.Kind == "" && n.place >= 0 &&
 		n.intent == intentExists
 	if c.g.input.KeepRecords && asWanted && (d.quota.Code == "" || c.g.unrecorded(n)) {

@@ -74,7 +74,7 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 			}
 		}()
 	}
-	why := w.watch(ctx, ended, p.deadline, system)
+	why := w.wait(ctx, ended, p.deadline, system)
 	cancel(errHangs)
 	if why != "" {
 		calls.Abandon()
@@ -132,8 +132,8 @@ func (w *work[T]) handOver(of []int32, mine *part[T]) {
 	mine.answers = nil
 }
 
-// watch waits for the workers to end and returns "". Otherwise it stops them and returns why.
-func (w *work[T]) watch(ctx context.Context, ended <-chan struct{}, deadline time.Duration,
+// wait waits for the workers to end and returns "". Otherwise it stops them and returns why.
+func (w *work[T]) wait(ctx context.Context, ended <-chan struct{}, deadline time.Duration,
 	system string) string {
 	defer w.stop.Store(true)
 	tick := max(deadline/ticks, time.Millisecond)

@@ -112,7 +112,7 @@ func (r *relay) loses() bool {
 	return r.commits == r.lose
 }
 
-// cut ends all connections, and lets no new one through until mend.
+// cut ends all connections, and lets no new one through until repair.
 func (r *relay) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,7 +123,7 @@ func (r *relay) cut() {
 	r.open = nil
 }
 
-func (r *relay) mend() {
+func (r *relay) repair() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.isCut = false
@@ -167,7 +167,7 @@ func TestCutOffAtEachPoint(t *testing.T) {
 				t.Errorf("a went on after b could have started:\n%s\nthen\n%s", tree, now)
 			}
 			g.must("b", "state", "fence", "--node", "a", "--reason", "the test says so")
-			r.mend()
+			r.repair()
 			if code := <-ended; code == exitDone {
 				t.Error("a ended well without its database")
 			}

@@ -17,9 +17,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 )
 
-// hang mounts a filesystem that answers nothing over a directory. mend removes it, and ends what
+// hang mounts a filesystem that answers nothing over a directory. repair removes it, and ends what
 // waits.
-func (s *service) hang(dir string) (mend func()) {
+func (s *service) hang(dir string) (repair func()) {
 	m := newDeadMount(s.t, dir)
 	m.dies(0, fuseInit)
 	return m.bury
@@ -164,7 +164,7 @@ func TestSystemdIsTold(t *testing.T) {
 	s.env = []string{"CSCS_TEST_MOUNT_TIMEOUT=2s", "NOTIFY_SOCKET=" + filepath.Join(s.dir, "notify"),
 		"WATCHDOG_USEC=400000"}
 	s.createOn("iopsstor", "far", 30510)
-	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+	repair := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
 	s.start()
 	s.until("readiness", func() bool { return systemd.count("READY=1") == 1 })
 	s.until("a sign of life", func() bool { return systemd.count("WATCHDOG=1") > 0 })
@@ -174,7 +174,7 @@ func TestSystemdIsTold(t *testing.T) {
 		t.Errorf("%d signs of life in 3 s, with one due every 400 ms", n)
 	}
 	s.until("the end of the round that met it", func() bool { return systemd.count("STATUS=last audit round: observe_failed") > 0 })
-	mend()
+	repair()
 	s.until("a round that met nothing", func() bool {
 		return systemd.count("STATUS=last audit "+
 			"round: all_held") > 0
@@ -262,7 +262,7 @@ func TestLoopWhoseRootHangs(t *testing.T) {
 	s.create("first", 30500)
 	s.settle()
 	l := s.inProcess(time.Now, func(ses *session.Session) { ses.Process.MountTimeout = 500 * time.Millisecond })
-	mend := s.hang(outer)
+	repair := s.hang(outer)
 	for _, which := range []loop.Lane{loop.LaneAudit, loop.LaneOrders} {
 		s.create("n"+string(which), 30510)
 		if why := l.Round(t.Context(), which); why != loop.ObserveFailed {
@@ -273,7 +273,7 @@ func TestLoopWhoseRootHangs(t *testing.T) {
 		t.Errorf("%v mounts hang by the metrics, want those of all three systems; the log:\n%s", n,
 			s.log())
 	}
-	mend()
+	repair()
 	s.until("a round that does what waited",
 		func() bool { return l.Round(t.Context(), loop.LaneAudit) == loop.Applied })
 }

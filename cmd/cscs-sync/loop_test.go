@@ -268,13 +268,13 @@ func (s *service) proxyDies() {
 // mountHangs: the orders on it wait, all others are carried out; once it is back, so are those.
 func (s *service) mountHangs() {
 	s.t.Helper()
-	mend := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
+	repair := s.hang(filepath.Join(s.dir, "mnt/iopsstor"))
 	s.createOn("iopsstor", "far", 30510)
 	s.create("near", 30511)
 	s.until("carrying out what is elsewhere", s.exists("capstor/store/cscs/eth/near"))
 	s.until("saying that a mount hangs", s.says("reason=observe_failed"))
 	s.until("metrics that tell of the mount", s.answers("/metrics", "cscs_sync_hung_mounts 1"))
-	mend()
+	repair()
 	s.until("carrying out what waited", s.exists("iopsstor/store/cscs/eth/far"))
 	s.becomes("iopsstor-far-store", waldursim.OK)
 }

@@ -73,7 +73,7 @@ func (e *Engine) finishNew(ctx context.Context, job *Job, w *Work, o *outcome, d
 		return err
 	}
 	e.reached("acl")
-	return e.settle(w, o, d)
+	return e.setAttributes(w, o, d)
 }
 
 // leaveClosed gives a new directory that could not be finished back to root and closes it to

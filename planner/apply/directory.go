@@ -43,10 +43,10 @@ func asWanted(a *planner.Action, now planner.Directory) bool {
 		})
 }
 
-// settle gives a directory its owner, group and mode, syncs it, and checks that it is now as
+// setAttributes gives a directory its owner, group and mode, syncs it, and checks that it is now as
 // wanted. If setting the mode fails, only the bits that the old and the new mode share are left, so
 // that the mode is no wider than before.
-func (e *Engine) settle(w *Work, o *outcome, d Directory) error {
+func (e *Engine) setAttributes(w *Work, o *outcome, d Directory) error {
 	a := w.Action
 	now := d.Observe()
 	if changes(a, planner.Owner, planner.Group) {

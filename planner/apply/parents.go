@@ -126,15 +126,15 @@ func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 		return err
 	}
 	e.reached("made parent")
-	return e.settleParent(job, p, o, d)
+	return e.setUpParent(job, p, o, d)
 }
 
-// settleParent finishes a new parent directory and closes it, now or once it is durable. If that
+// setUpParent finishes a new parent directory and closes it, now or once it is durable. If that
 // fails, only root can enter it, and the next plan finishes it.
-func (e *Engine) settleParent(job *Job, p parent, o *outcome, d Directory) error {
+func (e *Engine) setUpParent(job *Job, p parent, o *outcome, d Directory) error {
 	err := dropACLs(p.action, d)
 	if err == nil {
-		err = e.settle(&Work{Action: p.action}, o, d)
+		err = e.setAttributes(&Work{Action: p.action}, o, d)
 	}
 	if err == nil {
 		o.forget = p.action.Inode != 0 // it was recorded as unfinished
@@ -154,7 +154,7 @@ func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 	}
 	switch {
 	case p.action.Inode != 0, job.Resumed && e.halfMade(d, p.action, d.Observe()):
-		return e.settleParent(job, p, o, d)
+		return e.setUpParent(job, p, o, d)
 	case !job.Resumed:
 		return d.Close()
 	}

@@ -79,7 +79,7 @@ func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
 			return err
 		}
 	}
-	verdict, err := c.judge(p, started)
+	verdict, err := c.verdict(p, started)
 	needed := fmt.Sprintf("%d of %d needed", verdict.Counted, verdict.Required)
 	if err == nil && !verdict.Enough {
 		err = fmt.Errorf("%s: %s", needed, strings.Join(verdict.Reasons, "; "))
@@ -89,8 +89,8 @@ func (c *Verifier) Verify(v *Verification, p *Proposal) (err error) {
 	return nil
 }
 
-// judge judges the approvals. On the node it also uses what the state knows about them.
-func (c *Verifier) judge(p *Proposal, started bool) (approval.Verdict, error) {
+// verdict judges the approvals. On the node it also uses what the state knows about them.
+func (c *Verifier) verdict(p *Proposal, started bool) (approval.Verdict, error) {
 	if c.Node != nil {
 		return c.Node.verdict(p, c.Rules, started)
 	}

@@ -2,7 +2,7 @@
 // much of each resource is used, and what an order waits for. Both are off unless the configuration
 // asks for them, and nothing that is done on the storage depends on them.
 //
-// Only changes are reported. [Memory] has what was reported before. Reporting the same twice does
+// Only changes are reported. [Reported] has what was reported before. Reporting the same twice does
 // no harm, so losing the memory costs only requests. The package is pure.
 package feedback
 
@@ -131,15 +131,15 @@ type Told struct {
 	Unsure bool `json:"unsure,omitempty"`
 }
 
-// Memory is what was reported to Waldur, by kind and id.
-type Memory map[string]Told
+// Reported is what was reported to Waldur, by kind and id.
+type Reported map[string]Told
 
 // longest is the longest wait between two tries.
 const longest = 24 * time.Hour
 
 // Due returns the notes to send now: those that differ from what was last reported. A note that
 // failed waits for its next try. An empty message is not sent if none was sent before.
-func (m Memory) Due(want []Note, now time.Time) []Note {
+func (m Reported) Due(want []Note, now time.Time) []Note {
 	var due []Note
 	for _, n := range want {
 		told, known := m[n.name()]
@@ -155,7 +155,7 @@ func (m Memory) Due(want []Note, now time.Time) []Note {
 
 // Forget removes all notes of a kind that are no longer wanted, because their resources and orders
 // are gone.
-func (m Memory) Forget(kind Kind, want []Note) {
+func (m Reported) Forget(kind Kind, want []Note) {
 	wanted := map[string]bool{}
 	for _, n := range want {
 		wanted[n.name()] = true
@@ -166,7 +166,7 @@ func (m Memory) Forget(kind Kind, want []Note) {
 }
 
 // Took notes that Waldur took a note.
-func (m Memory) Took(n Note) {
+func (m Reported) Took(n Note) {
 	if n.Kind == Message && n.Says == "" {
 		delete(m, n.name())
 		return
@@ -176,7 +176,7 @@ func (m Memory) Took(n Note) {
 
 // Failed notes that Waldur did not take a note. refused means that Waldur refused it, so it is sent
 // again only tomorrow. Otherwise Waldur may have taken it, or may take it soon.
-func (m Memory) Failed(n Note, why string, refused bool, after time.Duration, now time.Time) {
+func (m Reported) Failed(n Note, why string, refused bool, after time.Duration, now time.Time) {
 	told := m[n.name()]
 	told.Tries++
 	told.Problem, told.Unsure = why, told.Unsure || !refused

@@ -60,7 +60,7 @@ func TestUsages(t *testing.T) {
 // TestMemory: a note is not sent again until it changes, the month changes, or it is not known
 // whether Waldur took it.
 func TestMemory(t *testing.T) {
-	m := Memory{}
+	m := Reported{}
 	n := Note{Usage, id, "/x", "1.00", "2026-11"}
 	due := func(n Note, at time.Time) bool { return len(m.Due([]Note{n}, at)) == 1 }
 	if !due(n, now) {
@@ -99,7 +99,7 @@ func TestMemory(t *testing.T) {
 // TestMessageIsTakenBack: an empty message is sent only if there was a message before, or may have
 // been.
 func TestMessageIsTakenBack(t *testing.T) {
-	m := Memory{}
+	m := Reported{}
 	none, held := Note{Message, id, "/x", "", ""}, Note{Message, id, "/x", HeldMessage, ""}
 	if len(m.Due([]Note{none}, now)) != 0 {
 		t.Error("nothing is told to an order that nothing was told")

@@ -148,9 +148,9 @@ func (m *FailureHistory) forget(now time.Time, lately time.Duration) {
 		func(_ planner.Key, f Failure) bool { return now.Sub(f.Until) > 24*time.Hour })
 }
 
-// settle drops the failures of resources that need nothing any more, because somebody else has
+// keepNeeded drops the failures of resources that need nothing any more, because somebody else has
 // fixed them or they are not wanted.
-func (m *FailureHistory) settle(needs func(planner.Key) bool) {
+func (m *FailureHistory) keepNeeded(needs func(planner.Key) bool) {
 	maps.DeleteFunc(m.Failures, func(k planner.Key, _ Failure) bool { return !needs(k) })
 }
 

@@ -169,7 +169,7 @@ func byKind(k feedback.Kind) int {
 }
 
 // tell sends notes one by one, and remembers those that were sent.
-func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Memory) (err error) {
+func (n *news) tell(ctx context.Context, due []feedback.Note, memory feedback.Reported) (err error) {
 	if len(due) == 0 && !n.forget {
 		return nil
 	}
@@ -283,16 +283,16 @@ func toldFile(files Files) string { return filepath.Join(files.Dir(), "told.json
 // keptTold is the content of that file.
 type keptTold struct {
 	Format int             `json:"format"`
-	Told   feedback.Memory `json:"told"`
+	Told   feedback.Reported `json:"told"`
 }
 
 const toldFormat = 1
 
 // readTold reads what was sent to Waldur. After an error it returns an empty memory.
-func readTold(files Files) (feedback.Memory, error) {
+func readTold(files Files) (feedback.Reported, error) {
 	data, err := files.Read(toldFile(files), 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
-		return feedback.Memory{}, nil
+		return feedback.Reported{}, nil
 	}
 	var kept keptTold
 	if err == nil {
@@ -302,12 +302,12 @@ func readTold(files Files) (feedback.Memory, error) {
 		err = fmt.Errorf("it has format %d, but this version reads %d", kept.Format, toldFormat)
 	}
 	if err != nil || kept.Told == nil {
-		return feedback.Memory{}, err
+		return feedback.Reported{}, err
 	}
 	return kept.Told, nil
 }
 
-func writeTold(files Files, m feedback.Memory) error {
+func writeTold(files Files, m feedback.Reported) error {
 	data, err := json.Marshal(keptTold{toldFormat, m})
 	if err == nil {
 		err = files.Write(toldFile(files), render.EscapeJSON(append(data, '\n')), nil)

@@ -94,7 +94,7 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	if err := r.loop.lostLead(); err != nil {
 		return LockBusy, err
 	}
-	decisions, err := r.judge(p)
+	decisions, err := r.decide(p)
 	if err != nil {
 		return RoundFailed, err
 	}
@@ -111,7 +111,7 @@ func (r *round) act(ctx context.Context, p *engine.Planned) (Reason, error) {
 	}
 	r.watchOrders(p, decisions)
 	r.feedBack(p)
-	r.loop.history.settle(func(k planner.Key) bool { return r.needs(p, k) })
+	r.loop.history.keepNeeded(func(k planner.Key) bool { return r.needs(p, k) })
 	if err := r.hold(p, held); err != nil {
 		return RoundFailed, err
 	}
@@ -151,9 +151,9 @@ func distinct(groups []policy.Group) int {
 	return len(seen)
 }
 
-// judge asks the policy about every action. Until a person has approved a plan that was applied on
+// decide asks the policy about every action. Until a person has approved a plan that was applied on
 // this state, everything is held. An action that keeps failing or does not last waits.
-func (r *round) judge(p *engine.Planned) ([]policy.Decision, error) {
+func (r *round) decide(p *engine.Planned) ([]policy.Decision, error) {
 	decisions := r.loop.cfg.Engine.AskPolicy(p)
 	if !r.loop.isTrusted {
 		var err error

@@ -158,8 +158,8 @@ func (e *examination) fail(check, format string, args ...any) {
 	e.say(Fail, check, format, args...)
 }
 
-// judge reports a failure if err is not nil, and otherwise passes with the text.
-func (e *examination) judge(check string, err error, format string, args ...any) {
+// passOrFail reports a failure if err is not nil, and otherwise passes with the text.
+func (e *examination) passOrFail(check string, err error, format string, args ...any) {
 	if err != nil {
 		e.fail(check, "%v", err)
 		return

@@ -42,7 +42,7 @@ func (e *examination) lfs(ctx context.Context) {
 			err = fmt.Errorf("%s --version: %w: install the Lustre client's tools, or correct lfs in the "+
 				"quota block", path, err)
 		}
-		e.judge("lfs", err, "%s: %s", path, render.Escape(strings.TrimSpace(string(out))))
+		e.passOrFail("lfs", err, "%s: %s", path, render.Escape(strings.TrimSpace(string(out))))
 	}
 }
 
@@ -80,7 +80,7 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	check := "quotas " + sys.Name
 	if checker, ok := c.(quota.Checker); ok {
 		said, err := checker.Check(ctx)
-		e.judge(check, err, "%s", render.Escape(said))
+		e.passOrFail(check, err, "%s", render.Escape(said))
 		if err != nil {
 			return
 		}

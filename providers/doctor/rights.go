@@ -70,5 +70,5 @@ func (e *examination) kernel() {
 	} else {
 		err = fmt.Errorf("openat2: %w: use Linux 5.6 or newer", err)
 	}
-	e.judge("kernel", err, "has openat2")
+	e.passOrFail("kernel", err, "has openat2")
 }

@@ -31,7 +31,7 @@ func (e *examination) proxy(ctx context.Context) {
 		_, err = source.List(listing, []planner.Status{planner.StatusError})
 		cancel()
 		took := e.in.Now().Sub(start).Round(time.Millisecond)
-		e.judge("proxy", err, "%s answered within %s", source.Name(), took)
+		e.passOrFail("proxy", err, "%s answered within %s", source.Name(), took)
 	} else {
 		e.fail("proxy", "%v", err)
 	}
@@ -128,6 +128,6 @@ func (e *examination) waldur(ctx context.Context) {
 	if errors.Is(err, apply.ErrOrderGone) {
 		err = nil
 	}
-	e.judge("waldur", err, "%s accepts the token", e.in.Config.Hidden.Text(e.in.Config.Waldur.URL))
+	e.passOrFail("waldur", err, "%s accepts the token", e.in.Config.Hidden.Text(e.in.Config.Waldur.URL))
 	e.clock(ctx, "clock, Waldur", e.in.Config.Waldur.URL)
 }

@@ -54,7 +54,7 @@ func (e *examination) notify() {
 		err = fmt.Errorf("run %s: %w: nobody is told about held plans; make it executable, or correct "+
 			"exec in the notify block", to.Exec[0], err)
 	}
-	e.judge("notify", err, "%s can be run", to.Exec[0])
+	e.passOrFail("notify", err, "%s can be run", to.Exec[0])
 }
 
 // remote names filesystems that are not a local disk, by the magic numbers of statfs(2) in
@@ -76,7 +76,7 @@ func (e *examination) state() {
 			return err
 		})
 	}
-	e.judge("state", err, "%s: %s, %s waiting", e.in.State.Dir(),
+	e.passOrFail("state", err, "%s: %s, %s waiting", e.in.State.Dir(),
 		planner.Count(recorded.Records.Len(), "record"),
 		planner.Count(len(recorded.Undelivered), "callback"))
 	dir := e.in.State.Dir()

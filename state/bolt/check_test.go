@@ -31,11 +31,11 @@ func FuzzWalk(f *testing.F) {
 	good = good[:int(meta.high)*meta.pageSize]
 	f.Add(uint32(16384+16), byte(3), uint32(0), byte(0), uint32(0), false)
 	f.Add(uint32(16+32), byte(3), uint32(16+40), byte(1), uint32(5), true)
-	f.Fuzz(func(t *testing.T, at uint32, flip byte, at2 uint32, flip2 byte, cut uint32, mend bool) {
+	f.Fuzz(func(t *testing.T, at uint32, flip byte, at2 uint32, flip2 byte, cut uint32, repair bool) {
 		data := bytes.Clone(good)
 		data[int(at)%len(data)] ^= flip
 		data[int(at2)%len(data)] ^= flip2
-		if mend { // an attacker, or chance, makes the headers good again: what they point at is not
+		if repair { // an attacker, or chance, makes the headers good again: what they point at is not
 			for i := range 2 {
 				b := data[i*meta.pageSize+pageHeader:][:metaSize]
 				sum := fnv.New64a()
@@ -45,7 +45,7 @@ func FuzzWalk(f *testing.F) {
 		}
 		data = data[:len(data)-int(cut)%len(data)]
 		if err := walk(data, func(string, []byte, []byte) error { return nil }); err == nil &&
-			len(data) < int(meta.high-1)*meta.pageSize && !mend {
+			len(data) < int(meta.high-1)*meta.pageSize && !repair {
 			t.Error("truncated, but good")
 		}
 	})

@@ -41,10 +41,9 @@ type Progress struct {
 	what        string
 	done, total int
 	begun       time.Time
-	// drawn is when something was last shown. text is the status line. visible reports whether it is
+	// shownAt is when something was last shown. text is the status line. visible reports whether it is
 	// on the screen.
-	// it is there.
-	drawn   time.Time
+	shownAt time.Time
 	text    string
 	visible bool
 }
@@ -81,7 +80,7 @@ func (p *Progress) Tell(what string, done, total int) {
 	defer p.mu.Unlock()
 	if what != p.what {
 		p.hide()
-		p.what, p.begun, p.drawn = what, p.Now(), p.Now()
+		p.what, p.begun, p.shownAt = what, p.Now(), p.Now()
 		p.done, p.total = done, total
 		if p.Events {
 			p.writeEvent(p.begun)
@@ -130,10 +129,10 @@ func (p *Progress) draw() {
 	if p.Terminal {
 		every = redrawEvery
 	}
-	if p.what == "" || now.Sub(p.drawn) < every {
+	if p.what == "" || now.Sub(p.shownAt) < every {
 		return
 	}
-	p.drawn = now
+	p.shownAt = now
 	if p.Events {
 		p.writeEvent(now)
 		return
