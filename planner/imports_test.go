@@ -40,8 +40,8 @@ func TestImportsPointOneWay(t *testing.T) {
 			"planner/render"},
 		"planner/upkeep": {"planner", "planner/canonical", "planner/engine", "planner/ledger",
 			"planner/render"},
-		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/held",
-			"planner/ledger", "planner/loop", "planner/policy", "planner/render"},
+		"planner/explain": {"planner", "planner/canonical", "planner/engine", "planner/expr",
+			"planner/held", "planner/ledger", "planner/loop", "planner/policy", "planner/render"},
 
 		// Every rendering has the plan's id, and a plan file has its rendering, so the canonical form is
 		// the lowest.

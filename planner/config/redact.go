@@ -116,8 +116,7 @@ func soundsSecret(name string) bool {
 			return true
 		}
 	}
-	return expr.Distance(name, "token") <= 2 || expr.Distance(name, "client_secret") <= 4 ||
-		expr.Distance(name, "secret") <= 2
+	return isNear(name, "token", 2) || isNear(name, "client_secret", 4) || isNear(name, "secret", 2)
 }
 
 // statementEnd returns the index of the newline that ends the statement, outside all brackets, or
@@ -213,3 +212,6 @@ func lexed(src []byte, name string) hclsyntax.Tokens {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	return tokens
 }
+
+// isNear reports whether at most a number of letters tell two names apart.
+func isNear(a, b string, most int) bool { return expr.Distance(a, b, most) <= most }

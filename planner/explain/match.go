@@ -6,6 +6,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/expr"
 )
 
 // leastOrder is how many digits of an order's id are enough to name it.
@@ -46,7 +47,7 @@ func Nearest(views []planner.View, what string) string {
 	var near, alike []string
 	for i := range views {
 		address := views[i].Address
-		if d := distance(address, what, least); d <= least {
+		if d := expr.Distance(address, what, least); d <= least {
 			if d < least {
 				near = nil
 			}
@@ -63,28 +64,4 @@ func Nearest(views []planner.View, what string) string {
 		return "; it may have no group id at the proxy, which then leaves it out"
 	}
 	return "; it lists " + strings.Join(near[:min(len(near), most)], ", ")
-}
-
-// distance returns how many bytes have to be changed, added or removed to turn a into b. Any result
-// greater than most only means more than most.
-func distance(a, b string, most int) int {
-	if d := len(a) - len(b); d > most || -d > most {
-		return most + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

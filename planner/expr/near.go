@@ -2,7 +2,6 @@ package expr
 
 import (
 	"fmt"
-	"unicode/utf8"
 )
 
 // DidYouMean suggests the nearest of words, as a sentence with a blank in front; empty if none is
@@ -10,7 +9,7 @@ import (
 func DidYouMean(given string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
-		if d := Distance(given, w); d < least {
+		if d := Distance(given, w, least-1); d < least {
 			best, least = w, d
 		}
 	}
@@ -20,25 +19,25 @@ func DidYouMean(given string, words []string) string {
 	return fmt.Sprintf(" Did you mean %q?", best)
 }
 
-// Distance returns how many single letters have to be added, dropped or changed between two short
-// words. Long words are always far apart.
-func Distance(a, b string) int {
-	if utf8.RuneCountInString(a) > 2*len(b) || len(a) > 64 {
-		return len(a)
+// Distance returns how many bytes have to be changed, added or removed to turn a into b. Any result
+// greater than most only means more than most.
+func Distance(a, b string, most int) int {
+	if d := len(a) - len(b); d > most || -d > most {
+		return most + 1
 	}
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		corner := row[0]
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			change := corner
 			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
+				change++
 			}
-			diagonal, row[j+1] = row[j+1], cost
+			corner, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
 		}
 	}
 	return row[len(b)]

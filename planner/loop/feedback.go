@@ -282,7 +282,7 @@ func toldFile(files Files) string { return filepath.Join(files.Dir(), "told.json
 
 // keptTold is the content of that file.
 type keptTold struct {
-	Format int             `json:"format"`
+	Format int               `json:"format"`
 	Told   feedback.Reported `json:"told"`
 }
 

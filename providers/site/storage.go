@@ -188,20 +188,21 @@ func (st *Storage) Quota(ctx context.Context, system string,
 // SetQuota implements [apply.Storage].
 func (st *Storage) SetQuota(ctx context.Context, system string, id planner.QuotaID,
 	want planner.Limits, before planner.QuotaState) error {
-	sys, subject, err := st.subject(system, id)
-	if err != nil {
-		return err
-	}
-	release, err := st.turns.take(ctx, subject.Filesystem)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return st.quotas.Set(ctx, sys, subject, want, quota.Keep(&sys.Traits, before, want))
+	return st.change(ctx, system, id, func(sys planner.System, of planner.Subject) error {
+		return st.quotas.Set(ctx, sys, of, want, quota.Keep(&sys.Traits, before, want))
+	})
 }
 
 // RemoveQuota implements [apply.Storage].
 func (st *Storage) RemoveQuota(ctx context.Context, system string, id planner.QuotaID) error {
+	return st.change(ctx, system, id, func(sys planner.System, of planner.Subject) error {
+		return st.quotas.Remove(ctx, sys, of)
+	})
+}
+
+// change changes a quota when it is the turn of its filesystem.
+func (st *Storage) change(ctx context.Context, system string, id planner.QuotaID,
+	do func(planner.System, planner.Subject) error) error {
 	sys, subject, err := st.subject(system, id)
 	if err != nil {
 		return err
@@ -211,7 +212,7 @@ func (st *Storage) RemoveQuota(ctx context.Context, system string, id planner.Qu
 		return err
 	}
 	defer release()
-	return st.quotas.Remove(ctx, sys, subject)
+	return do(sys, subject)
 }
 
 var _ apply.Storage = (*Storage)(nil)
