@@ -147,3 +147,27 @@ func TestLimitsExist(t *testing.T) {
 		t.Errorf("no limits: %v", d.Reasons)
 	}
 }
+
+// TestTwoArchivedInOnePlace: a register that has one place twice gives the same plan each time.
+func TestTwoArchivedInOnePlace(t *testing.T) {
+	rec := planner.Recorded{Archived: map[planner.Key]planner.Archived{}}
+	for _, a := range restorable("").Recorded.Archived {
+		for _, name := range []string{"new", "old"} {
+			a.Key.Item, a.Address = id(name), "/capstor/store/cscs/eth/"+name
+			rec.Archived[a.Key] = a
+		}
+	}
+	texts := map[string]bool{}
+	for range 50 {
+		m := newModel()
+		asWanted(m, "bio", 30500)
+		delete(m.dirs, "capstor/store/cscs/eth/bio")
+		p, _ := plan(&planner.Input{Items: items(project("bio", 30500,
+			ordered(planner.StatusPending))), Recorded: rec}, m)
+		_, d := action(t, p, bio)
+		texts[reasonOf(d, "limits_exist")] = true
+	}
+	if len(texts) != 1 {
+		t.Errorf("one register gives different reasons: %v", texts)
+	}
+}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,12 +43,16 @@ func (g *Graph) findRestores(next int) {
 	}
 }
 
+// sortedArchive returns the archive register by place. Two entries with one place, which only a
+// damaged register has, are sorted by key, so that a plan does not depend on the order of a map.
 func (g *Graph) sortedArchive() []Archived {
 	var all []Archived
 	for _, a := range g.input.Recorded.Archived {
 		all = append(all, a)
 	}
-	slices.SortFunc(all, func(a, b Archived) int { return strings.Compare(a.Archive, b.Archive) })
+	slices.SortFunc(all, func(a, b Archived) int {
+		return cmp.Or(strings.Compare(a.Archive, b.Archive), a.Key.Compare(b.Key))
+	})
 	return all
 }
 
