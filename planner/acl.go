@@ -191,9 +191,8 @@ func (a *ACL) afterChmod(mode Mode) string {
 		func(e ACLEntry) bool { return e.Tag == ACLMask }) {
 		return ""
 	}
-	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its group: "+
-		"after that, %s", rwx(now), rwx(then),
-		a.getIn(then))
+	return fmt.Sprintf("chmod changes the mask of its ACL from %s to %s, not the rights of its "+
+		"group: after that, %s", rwx(now), rwx(then), a.getIn(then))
 }
 
 // aclValue returns what an ACL allows beyond the mode, as a value of drift.

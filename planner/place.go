@@ -47,8 +47,8 @@ func checkComponent(c string) string {
 	return ""
 }
 
-// outsideAlphabet reports whether a character may not be in a path. It is asked for each character of
-// each path.
+// outsideAlphabet reports whether a character may not be in a path. It is called for each character
+// of each path.
 func outsideAlphabet(c rune) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

@@ -256,7 +256,7 @@ func TestConflicts(t *testing.T) {
 		{"the recorded holder goes on", items(project("bio", 30500), bio2), rec, short("bio2")},
 		{"inside another", items(project("bio", 30500), inner), rec, short("inner")},
 		{"a holder that is no longer listed keeps its path", items(bio2), rec, short("bio2")},
-		{"moved is never made anew",
+		{"moved is never made again",
 			items(project("bio", 30500, at("/capstor/store/cscs/eth/elsewhere"))), rec,
 			short("bio")},
 		{"a tenant that turns up on a recorded path",

@@ -39,7 +39,7 @@ func TestRenamedSlug(t *testing.T) {
 				func(it *planner.Item) { it.Quotas = quotas("11.0", "11.0") })), rec(), "update",
 			true,
 			true},
-		{"a directory that is gone is missing, and not made anew",
+		{"a directory that is gone is missing, and not made again",
 			items(project("bio", 30500, other)), rec(), "create missing", false, true},
 		{"one that was archived is brought back", items(project("bio", 30500, other)), kept(),
 			"restore missing", false, true},

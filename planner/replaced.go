@@ -63,8 +63,8 @@ func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
 		"this is not the recorded directory: recorded %s is inode %d, here is inode %d", day(r.At),
 		r.Inode, dir.Inode)
 	if r.Inode == dir.Inode {
-		text = fmt.Sprintf("this is not the recorded directory: both have inode %d, but the recorded one "+
-			"was created %s and this one %s", r.Inode, moment(r.Born), moment(dir.Born))
+		text = fmt.Sprintf("this is not the recorded directory: both have inode %d, but the "+
+			"recorded one was created %s and this one %s", r.Inode, moment(r.Born), moment(dir.Born))
 	}
 	d.danger(DangerReplaced, reason.Replaced, "%s; %s", text, c.whereabouts(n, r, dir))
 }

@@ -73,7 +73,7 @@ var referenceSections = []referenceSection{
 			"report_usage":   "report how much of each resource is used, once per audit",
 			"order_messages": "tell the customer of an open order what it waits for: [a how-to page](../how-to/report-to-waldur.md)",
 		}},
-	{title: "storage", about: "Where the systems lie on this node, and what is never allowed.",
+	{title: "storage", about: "Where the systems are on this node, and what is never allowed.",
 		functions: []string{"storage"}, meanings: map[string]string{
 			"root":     "the folder that holds the systems on this node",
 			"archive":  "one archive folder for all systems, below `root`",

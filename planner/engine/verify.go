@@ -46,7 +46,7 @@ func (v *Verification) add(name string, err error, holds string) {
 	v.OK = v.OK && c.OK
 }
 
-// Damaged returns the verification of a file that is no plan file, or whose id cannot be read.
+// Damaged returns the verification of a file that is not a plan file, or whose id cannot be read.
 func Damaged(err error) *Verification {
 	v := &Verification{OK: true, Approvals: []approval.Judged{}}
 	v.add(checkIntact, err, "")

@@ -4,7 +4,9 @@ package ledger
 type Person struct{ Who, Host string }
 
 // Notes appends an event to the history.
-func (p Person) Notes(tx History, event, text string) error { return p.NotesOf(tx, event, "", text) }
+func (p Person) Notes(tx History, event, text string) error {
+	return p.NotesOf(tx, event, "", text)
+}
 
 // NotesOf appends an event about a plan to the history.
 func (p Person) NotesOf(tx History, event, plan, text string) error {

@@ -134,7 +134,8 @@ func (w *wordBack) tellAll(ctx context.Context) {
 	}
 	memory, err := readTold(n.files)
 	if err != nil {
-		n.warn("what Waldur was told is not known; the loop tells it again", "error", err.Error())
+		n.warn("what was reported to Waldur is not known; the loop reports it again",
+			"error", err.Error())
 	}
 	if n.forget {
 		clear(memory)

@@ -24,7 +24,7 @@ const begin = "cscs-sync plan v1"
 // MayReplace refuses to replace a file that is not a plan file.
 func MayReplace(existing []byte) error {
 	if !bytes.HasPrefix(existing, []byte(begin)) {
-		return errors.New("it is no plan file; name another file, or remove it")
+		return errors.New("it is not a plan file; name another file, or remove it")
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func cutText(data []byte) (text, block []byte, line int, err error) {
 				Hint: "use the version of cscs-sync that made it"}
 		}
 		return nil, nil, 0, &FormatError{Line: 1,
-			Problem: "this is no plan file, it should begin with `" + begin + "`",
+			Problem: "this is not a plan file, it should begin with `" + begin + "`",
 			Hint:    "name the file that `cscs-sync plan --out` wrote"}
 	}
 	rest, ok := bytes.CutPrefix(rest, []byte("\n"))

@@ -35,7 +35,7 @@ func TestDecide(t *testing.T) {
 			Danger:  []planner.Danger{planner.DangerBelowUsage},
 			Changes: []planner.Change{{Attribute: planner.SpaceHard, After: planner.Number(10)}}},
 			false, defaults, false},
-		{"a missing directory is never made anew", planner.Action{Kind: planner.Create,
+		{"a missing directory is never made again", planner.Action{Kind: planner.Create,
 			Danger: []planner.Danger{planner.DangerMissing}}, false, defaults, false},
 		{"quota raise", planner.Action{Kind: planner.Update,
 			Changes: []planner.Change{hard(10, 20)}}, false, defaults, true},

@@ -178,7 +178,7 @@ func All() []Info {
 			"A chmod changes the mask of an access control list, and so who has access."},
 		{MaxMode, Dangerous, "The mode grants more than storage.max_mode allows."},
 		{Overcommit, Dangerous, "Hard limits promise more than the system's overcommit allows."},
-		{Replaced, Dangerous, "A directory stands there that is not the recorded one."},
+		{Replaced, Dangerous, "The directory at the path is not the recorded one."},
 		{TakenOver, Dangerous, "The group or project id now belongs to somebody else."},
 		{UnlimitedInodes, Dangerous, "After the change, there is no hard limit for inodes."},
 		{UnlimitedSpace, Dangerous, "After the change, there is no hard limit for space."},

@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()

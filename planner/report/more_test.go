@@ -63,7 +63,7 @@ func TestSizesOfArchived(t *testing.T) {
 		}
 	}
 	if text := string(r.Text()); !strings.Contains(text,
-		"9 archived (1 past retention): 15 TiB in 3, and 6 whose size nothing tells.") {
+		"9 archived (1 past retention): 15 TiB in 3, and 6 of unknown size.") {
 		t.Error(text)
 	}
 }

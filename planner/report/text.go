@@ -123,7 +123,7 @@ func (r *Report) archive(b *bytes.Buffer) {
 	if len(r.Archived) > unknown {
 		fmt.Fprintf(b, ": %s in %d", known.Rounded(), len(r.Archived)-unknown)
 		if unknown > 0 {
-			fmt.Fprintf(b, ", and %d whose size nothing tells", unknown)
+			fmt.Fprintf(b, ", and %d of unknown size", unknown)
 		}
 	}
 	b.WriteString(".\n")
