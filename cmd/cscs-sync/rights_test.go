@@ -164,7 +164,7 @@ func TestSetgidThatDoesNotStick(t *testing.T) {
 	s := newService(t, "")
 	unit := unitCapabilities(t)
 	code, out := s.work(t, slices.DeleteFunc(slices.Clone(unit), func(n string) bool { return n == "CAP_FSETID" }))
-	if code != exitPartial || !strings.Contains(out, "eth/new: failed") || !strings.Contains(out, "the filesystem made it 0770") {
+	if code != exitPartial || !strings.Contains(out, "eth/new: failed") || !strings.Contains(out, "the filesystem set 0770 instead") {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
 	for _, want := range []string{"capstor/store/cscs/eth/new drwx------ 0:0", "capstor/store/cscs/uzh/both drwx------ 0:30613"} {

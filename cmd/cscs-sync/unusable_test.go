@@ -70,7 +70,7 @@ func TestABegunPlanThatCannotBeReadIsKept(t *testing.T) {
 			if n := strings.Count(c.service.log(), "begun plan can't be used by this version, and is kept"); n != 1 {
 				t.Errorf("said %d times:\n%s", n, c.service.log())
 			}
-			if _, out := c.here("doctor"); !strings.Contains(strings.Join(strings.Fields(out), " "), "can't be used by this version, and is kept") {
+			if _, out := c.here("doctor"); !strings.Contains(strings.Join(strings.Fields(out), " "), "is kept, but this version can't use it") {
 				t.Errorf("doctor says nothing of it:\n%s", out)
 			}
 			c.check(c.files().Write(begun[0], good, nil))
