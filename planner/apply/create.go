@@ -123,7 +123,7 @@ func (e *Engine) takeUp(job *Job, a *planner.Action) (d Directory, ours bool, er
 		}
 	case asWanted(a, now):
 		return d, false, nil
-	case job.Resumed && e.halfMade(d, a, now):
+	case job.Resumed && e.leftUnfinished(d, a, now):
 		return d, true, nil
 	default:
 		err = fmt.Errorf("create %s: a directory with owner %d, group %d, mode %s now stands there, "+
@@ -147,9 +147,9 @@ func (e *Engine) stillEmpty(d Directory, a *planner.Action) error {
 	return nil
 }
 
-// halfMade reports whether a killed apply left a directory: it is closed, empty, and owned by root
+// leftUnfinished reports whether a killed apply left a directory: it is closed, empty, and owned by root
 // or already by its owner. A directory of anybody else is left alone, whatever it looks like.
-func (e *Engine) halfMade(d Directory, a *planner.Action, now planner.Directory) bool {
+func (e *Engine) leftUnfinished(d Directory, a *planner.Action, now planner.Directory) bool {
 	owner, _ := wanted(a, planner.Owner, planner.Value{}).Number()
 	ours := now.Owner == e.RootUID || now.Owner == planner.UID(owner)
 	empty, err := d.Empty()

@@ -153,7 +153,7 @@ func (e *Engine) finishParent(job *Job, p parent, o *outcome) error {
 		return fmt.Errorf("create %s: %w", p.path, err)
 	}
 	switch {
-	case p.action.Inode != 0, job.Resumed && e.halfMade(d, p.action, d.Observe()):
+	case p.action.Inode != 0, job.Resumed && e.leftUnfinished(d, p.action, d.Observe()):
 		return e.setUpParent(job, p, o, d)
 	case !job.Resumed:
 		return d.Close()

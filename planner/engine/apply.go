@@ -294,7 +294,7 @@ func (e *Engine) execute(ctx context.Context, p *Proposal, job apply.Job, o Opti
 		// What failed, failed because it was told to stop. The plan is not used up by that.
 		result = ledger.Interrupted
 	}
-	if o.KeepOpen && result == ledger.Partial && leftHalfMade(out.Results) {
+	if o.KeepOpen && result == ledger.Partial && leftUnfinished(out.Results) {
 		result = ledger.Interrupted
 	}
 	return out, e.finish(p, &out, result)
@@ -362,9 +362,9 @@ func resultOf(results []apply.Result) ledger.Result {
 	return result
 }
 
-// leftHalfMade reports whether the run may have left a directory unfinished. Only this plan knows
+// leftUnfinished reports whether the run may have left a directory unfinished. Only this plan knows
 // that such a directory is ours.
-func leftHalfMade(results []apply.Result) bool {
+func leftUnfinished(results []apply.Result) bool {
 	return slices.ContainsFunc(results,
 		func(r apply.Result) bool { return r.Status == apply.Failed && r.Action.Kind == planner.Create })
 }

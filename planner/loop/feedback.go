@@ -44,9 +44,9 @@ const (
 	longestPause = time.Hour
 )
 
-// wordBack sends feedback to Waldur in a goroutine of its own, so that no round waits for it.
+// feedbackSender sends feedback to Waldur in a goroutine of its own, so that no round waits for it.
 // Rounds only hand over their news.
-type wordBack struct {
+type feedbackSender struct {
 	mu   sync.Mutex
 	next *news
 	wake chan struct{}
@@ -70,10 +70,10 @@ type news struct {
 	forget bool
 }
 
-func newWordBack() *wordBack { return &wordBack{wake: make(chan struct{}, 1)} }
+func newFeedbackSender() *feedbackSender { return &feedbackSender{wake: make(chan struct{}, 1)} }
 
 // say replaces news that was not sent yet.
-func (w *wordBack) say(n news) {
+func (w *feedbackSender) say(n news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if old := w.next; old != nil {
@@ -92,7 +92,7 @@ func (w *wordBack) say(n news) {
 	}
 }
 
-func (w *wordBack) take() *news {
+func (w *feedbackSender) take() *news {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := w.next
@@ -102,7 +102,7 @@ func (w *wordBack) take() *news {
 
 // putBack keeps news that could not be sent for a later round, unless a round has said something
 // newer already.
-func (w *wordBack) putBack(n *news) {
+func (w *feedbackSender) putBack(n *news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.next == nil {
@@ -111,7 +111,7 @@ func (w *wordBack) putBack(n *news) {
 }
 
 // run sends news until ctx ends.
-func (w *wordBack) run(ctx context.Context) {
+func (w *feedbackSender) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,7 +123,7 @@ func (w *wordBack) run(ctx context.Context) {
 }
 
 // tellAll sends the newest news.
-func (w *wordBack) tellAll(ctx context.Context) {
+func (w *feedbackSender) tellAll(ctx context.Context) {
 	n := w.take()
 	if n == nil {
 		return
@@ -244,7 +244,7 @@ func (r *round) feedBack(p *engine.Planned) {
 		n.usage = feedback.Usages(p.Graph.Views(), p.Graph.QuotaViews(),
 			r.loop.cfg.Engine.Settings.Tera, r.loop.now())
 	}
-	r.loop.wordBack.say(n)
+	r.loop.feedback.say(n)
 }
 
 // messages returns the messages to customers about their orders. Messages of orders that the round

@@ -80,9 +80,9 @@ func TestToldThoughKilled(t *testing.T) {
 			told[n.ID]++
 			return nil
 		}
-		newWordBack().say(saying(files, tell))
+		newFeedbackSender().say(saying(files, tell))
 		for range 3 {
-			w := newWordBack()
+			w := newFeedbackSender()
 			w.say(saying(files, tell))
 			w.tellAll(t.Context())
 			files.lives = 1000
@@ -104,7 +104,7 @@ func TestNotToldByStandby(t *testing.T) {
 	files := &mortalFiles{files: map[string][]byte{}, lives: 1000}
 	sent := 0
 	tell := func(context.Context, feedback.Note) error { sent++; return nil }
-	w := newWordBack()
+	w := newFeedbackSender()
 	n := saying(files, tell)
 	n.mine = func() error {
 		if sent == 7 {
@@ -117,7 +117,7 @@ func TestNotToldByStandby(t *testing.T) {
 	if sent != 7 {
 		t.Errorf("%d were sent after the lead was lost", sent-7)
 	}
-	w = newWordBack()
+	w = newFeedbackSender()
 	n = saying(files, tell)
 	n.forget = true
 	w.say(n)
@@ -129,7 +129,7 @@ func TestNotToldByStandby(t *testing.T) {
 
 // TestNoMemoryNothingTold: without its memory, the loop would send the same in every round.
 func TestNoMemoryNothingTold(t *testing.T) {
-	w := newWordBack()
+	w := newFeedbackSender()
 	w.say(saying(&mortalFiles{files: map[string][]byte{}},
 		func(context.Context, feedback.Note) error {
 			t.Error("something was told")
@@ -143,7 +143,7 @@ func TestNoMemoryNothingTold(t *testing.T) {
 func TestRoundsDoNotWaitForWaldur(t *testing.T) {
 	files := &mortalFiles{files: map[string][]byte{}, lives: 1000}
 	ctx, cancel := context.WithCancel(t.Context())
-	w := newWordBack()
+	w := newFeedbackSender()
 	asked := make(chan feedback.Note, 100)
 	ended := make(chan struct{})
 	go func() { w.run(ctx); close(ended) }()
@@ -162,7 +162,7 @@ func TestRoundsDoNotWaitForWaldur(t *testing.T) {
 	cancel()
 	<-ended
 	sent := 0
-	w = newWordBack()
+	w = newFeedbackSender()
 	w.say(saying(&mortalFiles{files: map[string][]byte{}, lives: 1000},
 		func(context.Context, feedback.Note) error { sent++; return errors.New("no answer") }))
 	w.tellAll(t.Context())

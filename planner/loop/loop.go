@@ -136,8 +136,8 @@ type Loop struct {
 	kept map[string]string
 	// refused says that Waldur refused our token, and until when no callback is sent.
 	refused pause
-	// wordBack sends to Waldur what Feedback asks for. tellAgain makes it forget what it has sent.
-	wordBack  *wordBack
+	// feedback sends to Waldur what Feedback asks for. tellAgain makes it forget what it has sent.
+	feedback  *feedbackSender
 	tellAgain bool
 
 	log *slog.Logger
@@ -160,7 +160,7 @@ func New(cfg Config, env Env, o Options) *Loop {
 	l := &Loop{cfg: cfg, env: env, clock: cfg.Engine.Now, stopping: cfg.Engine.Hooks.Stop, Options: o,
 		history: newHistory(), heldTries: map[string]pause{}, kept: map[string]string{}, log: env.Log,
 		stopServing: func() {}}
-	l.wordBack = newWordBack()
+	l.feedback = newFeedbackSender()
 	l.heartbeat = &heartbeat{now: l.now}
 	l.metrics = newMetrics(l.now, l.heartbeat)
 	l.metrics.pages = env.Pages
@@ -266,7 +266,7 @@ func (l *Loop) forever(ctx context.Context) error {
 	if l.env.WatchdogInterval > 0 {
 		go l.watchdog(ctx, l.env.WatchdogInterval)
 	}
-	go l.wordBack.run(ctx)
+	go l.feedback.run(ctx)
 	for {
 		leads, _ := l.leads(ctx)
 		if leads {
@@ -327,7 +327,7 @@ func (l *Loop) once(ctx context.Context) (ledger.Result, error) {
 	}
 	if !stoppedNow(l.stop()) {
 		telling, end := context.WithTimeout(ctx, feedbackPatience)
-		l.wordBack.tellAll(telling)
+		l.feedback.tellAll(telling)
 		end()
 	}
 	result := ledger.Done

@@ -51,7 +51,7 @@ func (r *round) hold(p *engine.Planned, groups []policy.Group) error {
 			return err
 		}
 	}
-	return errors.Join(r.takeAway(p, waiting), r.forgetRejections(p))
+	return errors.Join(r.removeUnwanted(p, waiting), r.forgetRejections(p))
 }
 
 // forgetRejections removes old rejections of plans that a complete audit would not hold.
@@ -190,10 +190,10 @@ func unobservedKeys(p *engine.Planned) map[planner.Key]bool {
 	return unknown
 }
 
-// takeAway removes held plans that would not be made now. An audit sees everything. The orders lane
+// removeUnwanted removes held plans that would not be made now. An audit sees everything. The orders lane
 // judges only plans whose resources it has all listed, and plans for orders that are over. If
 // something could not be observed, its plans stay.
-func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error {
+func (r *round) removeUnwanted(p *engine.Planned, waiting map[string]*heldPlan) error {
 	unknown := unobservedKeys(p)
 	open := r.openOrders(p)
 	for _, path := range slices.Sorted(maps.Keys(waiting)) {
@@ -203,16 +203,16 @@ func (r *round) takeAway(p *engine.Planned, waiting map[string]*heldPlan) error 
 			h.any(unknown) || h.any(r.open) {
 			continue
 		}
-		if err := r.letGo(path, over); err != nil {
+		if err := r.removeUnneeded(path, over); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// letGo removes a held plan that nobody needs any more. If an order is over, the history records
+// removeUnneeded removes a held plan that nobody needs any more. If an order is over, the history records
 // the removal, because somebody may have approved the plan or be about to.
-func (r *round) letGo(path string, over *planner.Action) error {
+func (r *round) removeUnneeded(path string, over *planner.Action) error {
 	why := "this round would not hold it: it is done, something else is wanted, or it only " +
 		"waits for its time"
 	if over != nil {
