@@ -45,7 +45,7 @@ Exit codes: 0 done; 1 error; 4 something could not be observed.`,
 	f.BoolVar(&o.csv, "csv", false, "print a line for each resource, as CSV")
 	f.StringVar(&o.onDemand, "ondemand", "", "write a quota file for Open OnDemand into `FILE` "+
 		"(replaces only such a file)")
-	f.BoolVar(&o.scan, "scan", false, "add the list directories and quotas that no resource wants")
+	f.BoolVar(&o.scan, "scan", false, "add the directories and quotas that no resource wants")
 	o.resourcesFlag(f)
 	f.StringArrayVar(&o.selects.Targets, "target", nil, "only resources whose address matches `GLOB`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -144,7 +144,7 @@ func (s *System) Manifests(folder string) ([]Manifest, error) {
 		}
 		m := Manifest{Name: of, File: name,
 			Directory: s.Observe(Move{Folder: folder, Name: of}.Archived())}
-		if m.Data, err = s.readManifest(fd, name); err != nil {
+		if m.Data, err = s.readManifest(fd, name, 1); err != nil {
 			m.Err = fmt.Errorf("read the manifest %s/%s: %w", s.root.Path(folder), name, err)
 		}
 		found = append(found, m)
@@ -165,7 +165,8 @@ func list(fd int) ([]string, error) {
 	return names, err
 }
 
-func (s *System) readManifest(folder int, name string) ([]byte, error) {
+// readManifest reads a file that only we may have written. It may have at most so many names.
+func (s *System) readManifest(folder int, name string, names uint64) ([]byte, error) {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := openat2(folder, name, flags, within)
 	if err != nil {
@@ -177,8 +178,8 @@ func (s *System) readManifest(folder int, name string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, explain(err)
-	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != s.root.euid || st.Nlink != 1:
-		return nil, fmt.Errorf("it is not a regular file with one name that belongs to user %d",
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != s.root.euid || uint64(st.Nlink) > names:
+		return nil, fmt.Errorf("it is not a regular file that belongs to user %d and has no other name",
 			s.root.euid)
 	case st.Size > maxManifest:
 		return nil, fmt.Errorf("it has %d bytes, but at most %d are allowed", st.Size, maxManifest)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -115,7 +116,17 @@ func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 	if err := s.isClosed(folder, s.settings.Archive); err != nil {
 		return m, false, s.markerError("read", err)
 	}
-	data, err := s.readManifest(folder, s.markerName())
+	var data []byte
+	for range 3 { // a marker may get and lose its second name between the look and the reading
+		names := uint64(1)
+		if s.isBeingWritten(folder) {
+			names = 2
+		}
+		data, err = s.readManifest(folder, s.markerName(), names)
+		if err == nil || errors.Is(err, unix.ENOENT) {
+			break
+		}
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return m, false, nil
 	}
@@ -137,6 +148,30 @@ func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 	return m, true, nil
 }
 
+// isBeingWritten reports whether the marker still has the name under which [System.writeMarker]
+// wrote it: for a moment, or because of a kill at that moment.
+func (s *System) isBeingWritten(folder int) bool {
+	names, err := list(folder)
+	if err != nil {
+		return false // reading the marker says why
+	}
+	var marker, part unix.Stat_t
+	if unix.Fstatat(folder, s.markerName(), &marker, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return false
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, s.markerName()+".") && strings.HasSuffix(name, partSuffix) &&
+			unix.Fstatat(folder, name, &part, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+			part.Dev == marker.Dev && part.Ino == marker.Ino {
+			return true
+		}
+	}
+	return false
+}
+
+// partSuffix ends the name of a marker that is not complete.
+const partSuffix = ".part"
+
 // writeMarker writes and syncs a marker, completely or not at all. Without replace, a marker that
 // appears in the meantime stays.
 func (s *System) writeMarker(folder int, m Marker, replace bool) error {
@@ -149,7 +184,7 @@ func (s *System) writeMarker(folder int, m Marker, replace bool) error {
 		return err
 	}
 	name := s.markerName()
-	part := name + "." + hex.EncodeToString(attempt) + ".part"
+	part := name + "." + hex.EncodeToString(attempt) + partSuffix
 	fd, err := openat2new(folder, part)
 	if err != nil {
 		return explain(err)

@@ -191,6 +191,24 @@ func TestOneStateMarks(t *testing.T) {
 	s.markerFile()
 }
 
+// TestMarkKilledWhileItIsWritten leaves the marker with the name under which it was written: it
+// counts like any other.
+func TestMarkKilledWhileItIsWritten(t *testing.T) {
+	s := markedSite(t)
+	if _, err := s.sys.Mark(marker("ours", "n"), false); err != nil {
+		t.Fatal(err)
+	}
+	file := s.markerFile()
+	s.must(os.Link(file, file+".0123456789abcdef.part"))
+	if before, err := s.sys.Mark(marker("ours", "n"), false); err != nil || before.State != "ours" {
+		t.Errorf("marked again: before %+v, %v", before, err)
+	}
+	var other *OtherStateError
+	if _, err := s.sys.Mark(marker("theirs", "n"), false); !errors.As(err, &other) {
+		t.Errorf("another state: %v", err)
+	}
+}
+
 // Two systems with one archive folder have their own markers.
 func TestMarkersInACommonArchive(t *testing.T) {
 	s := markedSite(t)
