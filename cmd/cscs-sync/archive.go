@@ -22,7 +22,7 @@ func (a *app) archiveCommand() *cobra.Command {
 func (a *app) archiveListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "list list, restore and find archived directories",
+		Short: "list archived directories",
 		Args:  arguments(0, 0),
 		Long: `cscs-sync never deletes anything. With --expired, lists only directories that
 are past their retention, so that people can decide what to do with them.`,

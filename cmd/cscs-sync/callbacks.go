@@ -20,7 +20,7 @@ func (a *app) callbacksCommand() *cobra.Command {
 }
 
 func (a *app) callbacksListCommand() *cobra.Command {
-	return listing(a, "list show and send the callbacks that still wait for Waldur",
+	return listing(a, "list the callbacks that still wait for Waldur",
 		"Waldur has been told everything.\n", upkeep.Callbacks,
 		func(tx ledger.Tx) ([]ledger.Delivery, error) { return tx.Outbox() })
 }
