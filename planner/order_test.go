@@ -183,8 +183,7 @@ func TestVerdicts(t *testing.T) {
 	pending := project("bio", 30500, ordered(planner.StatusPending))
 	running := project("bio", 30500, ordered(planner.StatusPending),
 		func(it *planner.Item) {
-			it.URLs = orderURLs(it, "o-bio", planner.SetStateDone,
-				planner.SetStateErred)
+			it.URLs = orderURLs(it, "o-bio", planner.SetStateDone, planner.SetStateErred)
 		})
 	verdict := []planner.OrderVerdict{{Address: bio, Reason: "no such group"}}
 	for _, tc := range []struct {

@@ -12,8 +12,7 @@ import (
 func TestOrderOfAnother(t *testing.T) {
 	const base = "https://waldur.example.com/api/"
 	remove := func(name string) planner.Item {
-		return project(name, 30500,
-			ordered(planner.StatusRemoving))
+		return project(name, 30500, ordered(planner.StatusRemoving))
 	}
 	sameOrder := func(it planner.Item) planner.Item {
 		for _, c := range []planner.Callback{planner.Approve, planner.Reject,

@@ -50,8 +50,7 @@ func (a *app) archiveRestoreCommand() *cobra.Command {
 	f.StringVar(&o.out, "out", "", "write the plan to `FILE` (needed)")
 	o.resourcesFlag(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return o.restore(cmd.Context(), a,
-			args[0])
+		return o.restore(cmd.Context(), a, args[0])
 	}
 	return cmd
 }

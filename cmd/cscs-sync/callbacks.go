@@ -55,8 +55,7 @@ it again.`,
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.dropCallback(cmd.Context(),
-			args[0], *reason)
+		return a.dropCallback(cmd.Context(), args[0], *reason)
 	}
 	return cmd
 }

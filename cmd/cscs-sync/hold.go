@@ -35,8 +35,7 @@ complete listing, is refused, because it is probably misspelt.`,
 		"without it until lifted")
 	force := f.Bool("force", false, "hold GLOB although it matches nothing that is known yet")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return a.addHold(args[0], *reason,
-			*until, *force)
+		return a.addHold(args[0], *reason, *until, *force)
 	}
 	return cmd
 }

@@ -84,8 +84,7 @@ done stays done; apply no longer resumes it.`,
 	f := cmd.Flags()
 	reason := f.String("reason", "", "why (`TEXT`, needed)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.abandon(cmd.Context(),
-			args[0], *reason)
+		return a.abandon(cmd.Context(), args[0], *reason)
 	}
 	return cmd
 }

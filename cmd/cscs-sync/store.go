@@ -99,7 +99,6 @@ func (a *app) copyState(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	a.term.Tell("The state is %s now. Use %s on every node from here on.", at,
-		render.ShellWord(to))
+	a.term.Tell("The state is %s now. Use %s on every node from here on.", at, render.ShellWord(to))
 	return nil
 }

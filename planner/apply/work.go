@@ -79,8 +79,7 @@ func wanted(a *planner.Action, at planner.Attribute, before planner.Value) plann
 
 func changes(a *planner.Action, at ...planner.Attribute) bool {
 	return slices.ContainsFunc(a.Changes, func(c planner.Change) bool {
-		return slices.Contains(at,
-			c.Attribute)
+		return slices.Contains(at, c.Attribute)
 	})
 }
 

@@ -188,8 +188,7 @@ func (s section) storagePath(name string) string {
 // isStoragePath reports whether p is clean, relative, and strictly below the root.
 func isStoragePath(p string) bool {
 	return p != "" && p != "." && !path.IsAbs(p) && path.Clean(p) == p && p != ".." &&
-		!strings.HasPrefix(p,
-			"../") && len(p) < 4096 && printable(p)
+		!strings.HasPrefix(p, "../") && len(p) < 4096 && printable(p)
 }
 
 func isComponent(s string) bool {

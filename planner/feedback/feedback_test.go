@@ -43,8 +43,7 @@ func TestUsages(t *testing.T) {
 		{Keys: []planner.Key{key("3"), key("4")}, State: state(true)},
 		{Keys: []planner.Key{key("5")}, State: state(false)}}
 	for _, n := range []string{"1", "2", "6", "7", "8"} {
-		quotas = append(quotas,
-			planner.QuotaView{Keys: []planner.Key{key(n)}, State: state(true)})
+		quotas = append(quotas, planner.QuotaView{Keys: []planner.Key{key(n)}, State: state(true)})
 	}
 	got := Usages(views, quotas, 1<<40, now)
 	if len(got) != 2 || got[0].Address != "/1" || got[1].Address != "/6" ||

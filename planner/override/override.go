@@ -167,8 +167,7 @@ func parseExpiry(s string) (time.Time, error) {
 // place returns file:line without the folder of the file, because provenance must not depend on
 // where the configuration is.
 func place(r hcl.Range) string {
-	return fmt.Sprintf("%s:%d", filepath.Base(r.Filename),
-		r.Start.Line)
+	return fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
 }
 
 // Source names the override and says where it is in the configuration.

@@ -20,8 +20,7 @@ func Typical() map[string]func() *planner.Plan {
 			func(p *planner.Plan) { AddCreate(p, "/capstor/store/cscs/eth/climate", 0) }),
 		"quota-raise": with(
 			func(p *planner.Plan) {
-				AddRaise(p, "/capstor/scratch/cscs/mch/more", 12, 10*TiB, 20*TiB,
-					8*TiB)
+				AddRaise(p, "/capstor/scratch/cscs/mch/more", 12, 10*TiB, 20*TiB, 8*TiB)
 			}),
 		"below-usage": with(func(p *planner.Plan) {
 			AddRaise(p, "/capstor/scratch/cscs/mch/msopr", 11, 20*TiB, 10*TiB, 12*TiB+TiB/3)

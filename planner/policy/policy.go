@@ -126,8 +126,7 @@ func Decide(in Input) []Decision {
 		default:
 			d.Approved, d.Code = true, Allowed
 			d.Rule = "auto_approve allows " +
-				strings.Join(Effects(&p.Core.Actions[i],
-					&p.Context.Details[i]), ", ")
+				strings.Join(Effects(&p.Core.Actions[i], &p.Context.Details[i]), ", ")
 			approved++
 		}
 	}

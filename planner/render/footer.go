@@ -140,8 +140,7 @@ func sorted(list []planner.Refusal) []planner.Refusal {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list,
 		func(a, b planner.Refusal) int {
-			return cmp.Or(cmp.Compare(a.Address, b.Address),
-				a.Key.Compare(b.Key))
+			return cmp.Or(cmp.Compare(a.Address, b.Address), a.Key.Compare(b.Key))
 		})
 	return list
 }

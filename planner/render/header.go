@@ -47,8 +47,7 @@ func (v *view) made() string {
 }
 
 func (v *view) configuration() string {
-	return orElse(shortened(v.plan.Core.Configuration),
-		"unknown")
+	return orElse(shortened(v.plan.Core.Configuration), "unknown")
 }
 
 // variables returns the variables of the configuration with their values.

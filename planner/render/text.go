@@ -126,8 +126,7 @@ func (v *view) order() []int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int {
-		return cmp.Compare(importance(&actions[i]),
-			importance(&actions[j]))
+		return cmp.Compare(importance(&actions[i]), importance(&actions[j]))
 	})
 	return order
 }

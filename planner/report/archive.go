@@ -28,8 +28,7 @@ type Archived struct {
 func counter(in *Input, a *planner.Archived) (t planner.QuotaTarget, note string, ok bool) {
 	id, has := a.Limited()
 	mount := in.Mounts[a.System]
-	i := slices.IndexFunc(in.Systems,
-		func(s planner.System) bool { return s.Name == a.System })
+	i := slices.IndexFunc(in.Systems, func(s planner.System) bool { return s.Name == a.System })
 	switch {
 	case !has:
 		return t, "it had no quota", false

@@ -69,8 +69,7 @@ func TestPatience(t *testing.T) {
 							planner.Grace{})
 					},
 					func(ctx context.Context) error {
-						return systems.Remove(ctx, system,
-							planner.Subject{})
+						return systems.Remove(ctx, system, planner.Subject{})
 					},
 				} {
 					ctx, cancel := context.WithCancelCause(t.Context())

@@ -194,8 +194,7 @@ func (l layout) heading(kind rowKind, list bool) string {
 	}
 	if kind == defaultRow {
 		cols = slices.DeleteFunc(cols, func(c column) bool {
-			return strings.HasSuffix(c.name,
-				"usage")
+			return strings.HasSuffix(c.name, "usage")
 		})
 	}
 	id := ""

@@ -104,8 +104,7 @@ func TestConformance(t *testing.T) {
 			last := 0
 			client := s.opened()
 			full := func(of planner.Subject) string {
-				return "/export" + strings.TrimPrefix(of.Path,
-					"vast")
+				return "/export" + strings.TrimPrefix(of.Path, "vast")
 			}
 			quotatest.Run(t, quotatest.Rig{
 				Client: client,

@@ -134,19 +134,16 @@ func (s *Server) routes() *http.ServeMux {
 		m.HandleFunc("GET "+v+"/tenants/", s.authorized(s.tenants))
 	}
 	m.HandleFunc("GET /sim/behaviour", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200,
-			s.b)
+		answer(w, 200, s.b)
 	})
 	m.HandleFunc("PUT /sim/behaviour", func(w http.ResponseWriter, r *http.Request) {
 		take(w, r, &Behaviour{}, func(b *Behaviour) { s.b = *b })
 	})
 	m.HandleFunc("PUT /sim/usage", func(w http.ResponseWriter, r *http.Request) {
-		take(w, r,
-			&Usage{}, s.setUsage)
+		take(w, r, &Usage{}, s.setUsage)
 	})
 	m.HandleFunc("GET /sim/requests", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200,
-			s.requests)
+		answer(w, 200, s.requests)
 	})
 	return m
 }

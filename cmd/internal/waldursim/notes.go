@@ -54,8 +54,7 @@ func (m *model) setUsage(r request) reply {
 	case !slices.Contains([]ResourceState{OK, Updating, Terminating}, x.state):
 		return fieldError("resource", "Resource is not in valid state.")
 	case r.account == Denied:
-		return detail(http.StatusForbidden,
-			"You do not have permission to perform this action.")
+		return detail(http.StatusForbidden, "You do not have permission to perform this action.")
 	}
 	x.usages = usages
 	return reply{status: http.StatusCreated, effect: true}

@@ -242,8 +242,7 @@ func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.Quot
 	to := unsafe.Slice((*byte)(data), size)
 	copy(copied[:], to)
 	err := c.calls.Run(ctx, "quotactl", func() error {
-		return c.call(dir, cmd, by, id,
-			unsafe.Pointer(&copied))
+		return c.call(dir, cmd, by, id, unsafe.Pointer(&copied))
 	})
 	if err == nil {
 		copy(to, copied[:size])

@@ -65,8 +65,7 @@ func hasRow(cmd []string) bool {
 	other := []string{"-h", "-t", "-U", "-G", "-P", "-a", "--pool", "--pool=flash", "--delimiter",
 		"--busage", "-b", "-o", "-i", "-I", "--mdt"}
 	return !slices.ContainsFunc(cmd, func(word string) bool {
-		return slices.Contains(other,
-			word)
+		return slices.Contains(other, word)
 	}) &&
 		(slices.Contains(cmd, "-g") || slices.Contains(cmd, "-p"))
 }

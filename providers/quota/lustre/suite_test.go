@@ -27,8 +27,7 @@ func TestSuite(t *testing.T) {
 					return planner.Subject{By: planner.ByGroup, ID: last}
 				},
 				Use: func(_ *testing.T, of planner.Subject, n planner.Bytes) {
-					r.use(of.By, of.ID,
-						n, 1)
+					r.use(of.By, of.ID, n, 1)
 				},
 				Break: func(*testing.T) func() {
 					r.fail(unix.EIO)
