@@ -36,7 +36,7 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 		m := newModel()
 		asWanted(m, "bio", 30500)
 		w := &planner.Input{Settings: frozen(),
-			Items: items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...),
+			Items:    items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...),
 			Recorded: c.rec}
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)

@@ -43,10 +43,10 @@ func limits(soft, hard planner.Bytes) planner.Wishes {
 func TestOneBadItemStopsNobody(t *testing.T) {
 	inError := func(it *planner.Item) { it.Status = planner.StatusError }
 	for name, bad := range map[string]planner.Item{
-		"the system's directory": project("bad", 30999, at("/capstor")),
-		"above a tenant":         project("bad", 30999, at("/capstor/store")),
-		"a tenant's directory":   project("bad", 30999, at("/capstor/store/cscs")),
-		"a customer's directory": project("bad", 30999, at("/capstor/store/cscs/eth")),
+		"the system's directory":           project("bad", 30999, at("/capstor")),
+		"above a tenant":                   project("bad", 30999, at("/capstor/store")),
+		"a tenant's directory":             project("bad", 30999, at("/capstor/store/cscs")),
+		"a customer's directory":           project("bad", 30999, at("/capstor/store/cscs/eth")),
 		"the folder of other paths":        project("bad", 30999, at("/scratch")),
 		"the system's directory, in error": project("bad", 30999, at("/capstor"), inError),
 		"above a tenant, to be removed": project("bad", 30999,
