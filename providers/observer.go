@@ -38,11 +38,14 @@ type Options struct {
 	// ListDeadline is the same for one list of all directory quotas of a system. Default: 10 minutes.
 	ListDeadline time.Duration
 	// StatWorkers and QuotaWorkers are how many calls at most run on one mount at the same time.
-	// Default: 16 and 8.
+	// Default: 16 and [DefaultQuotaWorkers].
 	StatWorkers, QuotaWorkers int
 	// Progress, if not nil, is called regularly while an observation runs.
 	Progress Progress
 }
+
+// DefaultQuotaWorkers is how many quotas at most are read at the same time on one mount.
+const DefaultQuotaWorkers = 8
 
 // StorageObserver reads the current state of the storage. It never changes anything. A mount that
 // hangs makes only its own answers unknown and delays no other. Use one observer for the life of
@@ -70,7 +73,7 @@ func NewObserver(o Options) *StorageObserver {
 	setDefault(&o.QuotaDeadline, time.Minute)
 	setDefault(&o.ListDeadline, 10*time.Minute)
 	setDefault(&o.StatWorkers, 16)
-	setDefault(&o.QuotaWorkers, 8)
+	setDefault(&o.QuotaWorkers, DefaultQuotaWorkers)
 	s := &StorageObserver{o: o, systems: map[string]planner.System{},
 		mounts: map[string]planner.Mount{}, waking: map[string]chan planner.Mount{},
 		noList: map[string]bool{}}

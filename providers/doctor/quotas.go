@@ -112,9 +112,6 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	}
 }
 
-// atOnce is how many quotas a plan reads at the same time on one mount.
-const atOnce = 8
-
 // lfsCost says what it costs to start lfs for each quota, if that is how they are read, and what
 // would cost less. took is how long one took.
 func (e *examination) lfsCost(sys planner.System, via string, took time.Duration) string {
@@ -123,7 +120,7 @@ func (e *examination) lfsCost(sys planner.System, via string, took time.Duration
 	}
 	text := fmt.Sprintf(". lfs is started for each: %s", took.Round(time.Millisecond/10))
 	n := e.recordedIDs(sys)
-	if all := took * time.Duration(n) / atOnce; all > time.Second {
+	if all := took * time.Duration(n) / providers.DefaultQuotaWorkers; all > time.Second {
 		text += fmt.Sprintf(", so that the %d recorded quotas take about %s", n, all.Round(time.Second/10))
 	}
 	if sys.Quota.Client == "lfs" {
