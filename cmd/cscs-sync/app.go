@@ -17,8 +17,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// app is what a command may use of the process it runs in. Nothing else in this package reaches for
-// the process.
+// app is the part of the process that a command may use. Nothing else in this package uses the
+// process.
 type app struct {
 	term       *terminal.Terminal
 	stop       *stop.Stopper
@@ -27,29 +27,29 @@ type app struct {
 	uid, gid   int
 	// callbackTimeout and mountTimeout are how long Waldur and a mount may take to answer.
 	callbackTimeout, mountTimeout time.Duration
-	// reached is called at each point of an apply at which a kill must do no harm; nil outside of
+	// reached is called at each point of an apply where a kill must do no harm; nil except in
 	// tests.
 	reached func(string)
-	// locker replaces the lock of what changes the storage; nil outside of tests.
+	// locker replaces the lock for changes of the storage; nil except in tests.
 	locker func(ledger.Locker) ledger.Locker
-	// kernel answers quota ioctls in place of the kernel; nil outside of tests.
+	// kernel answers quota ioctls instead of the kernel; nil except in tests.
 	kernel func(dir string, quotactl []byte) error
 
 	connect     sync.Once
 	connections http.RoundTripper
 
 	configPath string
-	// variables are the values that flags give to variables of the configuration, in order.
+	// variables are values of the configuration's variables from flags, in order.
 	variables []config.VariableInput
 	noColor   bool
 	log       *slog.Logger
 	logLevel  string
 	logFormat string
-	// quietLog means that the log level was asked for, so that the loop does not raise it.
+	// quietLog means that the user chose the log level, so the loop does not raise it.
 	quietLog bool
 }
 
-// system is the process as it is.
+// system returns the app of this process.
 func system() *app {
 	host, _ := os.Hostname()
 	a := &app{now: time.Now, host: host, user: login(), uid: os.Geteuid(), gid: os.Getegid(),
@@ -60,7 +60,7 @@ func system() *app {
 	return a
 }
 
-// login is the name of the account that started this: the one before sudo, where there was one.
+// login returns the name of the account that started the process, before sudo if it was used.
 func login() string {
 	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
 		return name
@@ -85,7 +85,7 @@ func run(ctx context.Context, a *app, args []string) int {
 	return code
 }
 
-// logger logs to stderr in the format that was asked for.
+// logger returns a logger that writes to stderr in the chosen format.
 func (a *app) logger(level slog.Level) *slog.Logger {
 	return a.term.Logger(level, a.logFormat == "json")
 }

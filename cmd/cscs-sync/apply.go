@@ -25,7 +25,7 @@ type applyOptions struct {
 	skipStale, auto bool
 	approvals       []string
 	lockTimeout     time.Duration
-	// id is the plan's, once it is known.
+	// id is the plan's id, once it is known.
 	id string
 }
 
@@ -101,7 +101,7 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	return o.apply(ctx, a, s, &engine.Proposal{Plan: file.Plan, ID: o.id, Path: path, Blocks: blocks})
 }
 
-// openForApply opens a configuration that an apply can work with.
+// openForApply opens a configuration and checks that an apply can use it.
 func (o *applyOptions) openForApply(a *app) (*session.Session, error) {
 	s, err := a.open(config.Read)
 	if err != nil {
@@ -115,7 +115,7 @@ func (o *applyOptions) openForApply(a *app) (*session.Session, error) {
 	return s, nil
 }
 
-// runNow plans, shows, asks and applies.
+// runNow makes a plan, shows it, asks, and applies it.
 func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	sel, err := o.selection()
 	if err != nil {
@@ -157,7 +157,7 @@ func (o *applyOptions) runNow(ctx context.Context, a *app) error {
 	return o.apply(ctx, a, s, ok)
 }
 
-// approveNow approves a plan that was just made: by the answer on the terminal, or by the policy.
+// approveNow approves a new plan: by the answer on the terminal, or by the policy.
 func (o *applyOptions) approveNow(a *app, s *session.Session, p *engine.Planned) (*engine.Proposal, error) {
 	ok := &engine.Proposal{Plan: p.Plan, ID: canonical.ID(p.Plan.Core)}
 	o.id = ok.ID
@@ -188,7 +188,7 @@ func (o *applyOptions) approveNow(a *app, s *session.Session, p *engine.Planned)
 	return ok, err
 }
 
-// dangersOf repeats a plan's dangers for the question whether to perform it.
+// dangersOf returns a plan's dangers, to repeat them in the question.
 func dangersOf(p *planner.Plan) string {
 	if words := render.Dangers(p); words != "" {
 		return "\n  " + words
@@ -196,7 +196,7 @@ func dangersOf(p *planner.Plan) string {
 	return ""
 }
 
-// apply runs an approved plan, and gives the account.
+// apply runs an approved plan and prints the account.
 func (o *applyOptions) apply(ctx context.Context, a *app, s *session.Session, p *engine.Proposal) error {
 	if !o.json {
 		defer a.term.ShowProgress()()
@@ -220,7 +220,7 @@ func (o *applyOptions) apply(ctx context.Context, a *app, s *session.Session, p 
 	return resultError(out.Result)
 }
 
-// account is where the apply's account goes.
+// account returns the account of an apply, which prints what happens.
 func (o *applyOptions) account(a *app, p *engine.Proposal) *account.Account {
 	return &account.Account{Plan: p, Out: a.term.Beside(a.term.Out), JSON: o.json,
 		Color: a.term.Colored(a.term.Out), Now: a.now, Say: a.term.Tell,

@@ -103,8 +103,8 @@ func (o *approveOptions) run(a *app, path string) error {
 	return nil
 }
 
-// willCount refuses an approval that `apply` here would not count. Off the node there is no
-// configuration, and nothing to judge by.
+// willCount refuses an approval that `apply` on this node would not count. On another machine there
+// is no configuration to check it against.
 func (a *app) willCount(p *planner.Plan, block []byte) error {
 	if _, err := a.configuration(); err != nil {
 		return nil
@@ -124,8 +124,8 @@ func (a *app) willCount(p *planner.Plan, block []byte) error {
 	return engine.WillCount(p, block, rules, a.now())
 }
 
-// make gives the approval in the way that the flags ask for. It renders the plan again: what is
-// approved is what this shows, whatever the file was opened with before.
+// make makes the approval as the flags say. It renders the plan again, so people approve exactly
+// what it shows.
 func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, error) {
 	if o.signature != "" {
 		return o.fromSignature(file)
@@ -143,8 +143,8 @@ func (o *approveOptions) make(a *app, file *planfile.File) (approval.Approval, e
 	return o.sign(a, file)
 }
 
-// confirmMessage shows what is about to be signed and, on a terminal, asks. Without a terminal the
-// command itself is the answer.
+// confirmMessage shows the message to be signed. On a terminal it asks; without one, the command
+// itself is the answer.
 func (a *app) confirmMessage(file *planfile.File, m approval.Message, how string) error {
 	text, err := engine.Declaration(file.Plan, m, how)
 	if err != nil {
@@ -157,7 +157,7 @@ func (a *app) confirmMessage(file *planfile.File, m approval.Message, how string
 	return a.confirm("Do you approve this plan?")
 }
 
-// confirm asks on the terminal; anything but yes is a refusal.
+// confirm asks on the terminal. Any answer but yes is a refusal.
 func (a *app) confirm(question string) error {
 	yes, err := prompt.Confirm(a.term.In, a.term.Err, question, a.stop.Asked())
 	switch {
@@ -169,7 +169,7 @@ func (a *app) confirm(question string) error {
 	return nil
 }
 
-// message is what is signed.
+// message returns the message to be signed.
 func (o *approveOptions) message(a *app, file *planfile.File, name string) approval.Message {
 	m := engine.MessageAbout(file.Plan, name, a.now())
 	m.Ticket, m.Comment = o.ticket, o.comment
@@ -198,7 +198,7 @@ func (o *approveOptions) printMessage(a *app, file *planfile.File) error {
 	return a.term.Print(string(text))
 }
 
-// fromSignature takes what ssh-keygen made of the printed message.
+// fromSignature reads the signature that ssh-keygen made of the printed message.
 func (o *approveOptions) fromSignature(file *planfile.File) (none approval.Approval, err error) {
 	path, ok := strings.CutSuffix(o.signature, ".sig")
 	if !ok {
@@ -220,7 +220,7 @@ func (o *approveOptions) fromSignature(file *planfile.File) (none approval.Appro
 	return made, nil
 }
 
-// local approves on the node.
+// local makes a local approval.
 func (o *approveOptions) local(a *app, file *planfile.File) (none approval.Approval, err error) {
 	s, err := a.open(config.CheckOnly)
 	if err != nil {

@@ -62,7 +62,7 @@ func (a *app) archiveRescanCommand() *cobra.Command {
 	return cmd
 }
 
-// restore writes a plan for one archived directory.
+// restore writes a plan that restores one archived directory.
 func (o *planOptions) restore(ctx context.Context, a *app, address string) error {
 	if o.out == "" {
 		return &usageError{"archive restore", errors.New("--out FILE is needed: a restore is " +
@@ -85,7 +85,7 @@ func (o *planOptions) restore(ctx context.Context, a *app, address string) error
 	return a.writePlan(o.out, p.Plan)
 }
 
-// rescan reads all manifests, and rebuilds the register from those whose directories are there.
+// rescan reads all manifests and rebuilds the register from those whose directories exist.
 func (a *app) rescan(ctx context.Context) error {
 	s, err := a.open(config.Skip)
 	if err != nil {

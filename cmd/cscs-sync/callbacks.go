@@ -60,8 +60,7 @@ it again.`,
 	return cmd
 }
 
-// retryCallbacks sends what waits, resource by resource in its order, until nothing more gets
-// through.
+// retryCallbacks sends the waiting callbacks of each resource in order, until no more get through.
 func (a *app) retryCallbacks(ctx context.Context, args []string) error {
 	s, err := a.open(config.Read)
 	if err != nil {

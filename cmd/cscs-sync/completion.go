@@ -38,7 +38,7 @@ For fish: cscs-sync completion fish > ~/.config/fish/completions/cscs-sync.fish`
 	}
 }
 
-// complete says what may stand as arguments and as values of flags.
+// complete adds completion of arguments and of flag values to all commands.
 func (a *app) complete(root *cobra.Command) {
 	arguments := map[string]complete.Func{
 		"show": a.planArguments(1), "approve": a.planArguments(1), "verify": a.planArguments(1),
@@ -74,8 +74,7 @@ func (a *app) complete(root *cobra.Command) {
 	each(root)
 }
 
-// planArguments proposes plan files and folders, and the plans that the loop holds for people;
-// after the most'th argument nothing.
+// planArguments proposes plan files, folders and held plans, for at most so many arguments.
 func (a *app) planArguments(most int) complete.Func {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, complete.Directive) {
 		if len(args) >= most {
@@ -90,8 +89,8 @@ func (a *app) planArguments(most int) complete.Func {
 	}
 }
 
-// recorded proposes the addresses of what the state records, for the first argument or for a flag.
-// A state that cannot be read proposes nothing: completion shows no errors.
+// recorded proposes the addresses of recorded resources, for the first argument or for a flag. If
+// the state can't be read, it proposes nothing, because completion shows no errors.
 func (a *app) recorded(cmd *cobra.Command, args []string, word string) (
 	[]string, complete.Directive) {
 	return a.addresses(cmd, args, word, func(tx ledger.Tx) (found []string, err error) {
@@ -115,7 +114,7 @@ func (a *app) archived(cmd *cobra.Command, args []string, word string) (
 	})
 }
 
-// addresses proposes those that begin with a word; for arguments after the first none.
+// addresses proposes the addresses that begin with a word, for the first argument only.
 func (a *app) addresses(cmd *cobra.Command, args []string, word string,
 	read func(ledger.Tx) ([]string, error)) ([]string, complete.Directive) {
 	s, err := a.quietSession(cmd)
@@ -148,7 +147,7 @@ func (a *app) systems(cmd *cobra.Command, _ []string, _ string) ([]string, compl
 }
 
 // quietSession opens the configuration without showing anything. Completion runs without the hooks
-// that set the command up.
+// that set up a command.
 func (a *app) quietSession(cmd *cobra.Command) (*session.Session, error) {
 	if err := a.setUp(cmd); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/override"
 )
 
-// maxExpression bounds a line of the console.
+// maxExpression is the greatest length of a line of the console, in bytes.
 const maxExpression = 64 << 10
 
 func (a *app) consoleCommand() *cobra.Command {
@@ -53,7 +53,7 @@ Exit codes: 0 done; 1 error, also of a line that came from a pipe.`,
 	return cmd
 }
 
-// console evaluates lines.
+// console evaluates expressions, one a line.
 type console struct {
 	a    *app
 	expr expr.Console
@@ -81,7 +81,7 @@ func (a *app) newConsole(ctx context.Context, address string, files []string) (*
 		Resource: u != nil}}, nil
 }
 
-// upstream is what the proxy, or files in place of it, say of a resource.
+// upstream returns what the proxy, or saved responses, say about a resource.
 func (a *app) upstream(ctx context.Context, s *session.Session, address string,
 	files []string) (*planner.Upstream, error) {
 	source, err := s.Source(files)
@@ -96,7 +96,7 @@ func (a *app) upstream(ctx context.Context, s *session.Session, address string,
 	return explain.Upstream(ctx, in, source, waldur, address)
 }
 
-// run reads a terminal or a pipe.
+// run reads lines from a terminal or a pipe and evaluates them.
 func (c *console) run(ctx context.Context) error {
 	if f, ok := c.a.term.In.(*os.File); ok && c.a.term.Is(c.a.term.In) && c.a.term.Is(c.a.term.Out) {
 		return prompt.Lines(ctx, f, c.a.term.Out, "> ", func(line string) (string, bool) {
@@ -130,8 +130,8 @@ func (c *console) run(ctx context.Context) error {
 	return nil
 }
 
-// evaluate returns the value of a line, or what is wrong with it, with a line end; nothing for a
-// line without an expression.
+// evaluate returns the value of a line or its error, with a line end. It returns nothing for a line
+// without an expression.
 func (c *console) evaluate(line string) (text string, ok bool) {
 	if line = strings.TrimSpace(line); !expr.IsExpression(line) || line == "exit" {
 		return "", true

@@ -52,7 +52,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	return err
 }
 
-// verdict shows a verdict in its colour.
+// verdict returns a verdict in its colour.
 func (a *app) verdict(v doctor.Verdict) string {
 	paints := map[doctor.Verdict][]color.Attribute{doctor.Pass: a.term.Palette.Green(),
 		doctor.Warn: a.term.Palette.Yellow(), doctor.Fail: a.term.Palette.Red()}

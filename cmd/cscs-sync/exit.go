@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// Exit codes. They are a contract: people script against them.
+// Exit codes. They are a contract, because scripts depend on them.
 const (
 	exitDone        = 0
 	exitError       = 1
@@ -19,8 +19,8 @@ const (
 	exitInterrupted = 130 // interrupted
 )
 
-// outcome is an error with an exit code of its own. A nil err ends silently: everything has been
-// said already.
+// outcome is an error with its own exit code. With a nil err the command ends silently, because it
+// has said everything.
 type outcome struct {
 	code int
 	err  error
@@ -35,10 +35,10 @@ func (o *outcome) Error() string {
 
 func (o *outcome) Unwrap() error { return o.err }
 
-// ended ends with a code and without a message.
+// ended returns an error that ends the command with a code and no message.
 func ended(code int) error { return &outcome{code, nil} }
 
-// usageError is a command line that cannot be understood; it is followed by a hint at the help.
+// usageError reports a command line that makes no sense. A hint at the help follows it.
 type usageError struct {
 	command string
 	err     error
@@ -47,7 +47,7 @@ type usageError struct {
 func (u *usageError) Error() string { return u.err.Error() }
 func (u *usageError) Unwrap() error { return u.err }
 
-// exitCode is the exit code of every error.
+// exitCode returns the exit code of an error.
 func exitCode(err error) int {
 	var o *outcome
 	var interrupted *stop.InterruptedError
@@ -64,7 +64,7 @@ func exitCode(err error) int {
 	return exitError
 }
 
-// resultError is the end of a command that applied something.
+// resultError returns the error that ends a command after an apply.
 func resultError(result ledger.Result) error {
 	switch result {
 	case ledger.Interrupted:

@@ -50,7 +50,7 @@ func (o *planOptions) explain(ctx context.Context, a *app, what string) error {
 	return a.term.Page(text)
 }
 
-// recall says what is known without a listing.
+// recall explains what the state knows, without a listing.
 func (a *app) recall(s *session.Session, what string) error {
 	recorded, err := s.Store.Recorded()
 	if err != nil {
@@ -63,7 +63,7 @@ func (a *app) recall(s *session.Session, what string) error {
 	return a.term.Print(text)
 }
 
-// explainInput is what an explanation needs of a plan, and of what the loop remembers.
+// explainInput returns what an explanation needs: a plan, and what the loop remembers.
 func (a *app) explainInput(s *session.Session, p *engine.Planned) *explain.Input {
 	in := &explain.Input{Planned: p, Settings: &s.Config.Settings, Root: s.Config.Storage.Root,
 		Ledger: s.Store, Now: a.now(), Width: a.term.Width}

@@ -51,14 +51,14 @@ danger. For a picture, where Graphviz is installed:
 	return cmd
 }
 
-// drawings are the forms of a drawing.
+// drawings are the formats of a drawing.
 var drawings = map[string]func(context.Context, *graph.Drawing) (string, error){
 	"dot":     func(_ context.Context, d *graph.Drawing) (string, error) { return d.DOT(), nil },
 	"mermaid": func(_ context.Context, d *graph.Drawing) (string, error) { return d.Mermaid(), nil },
 	"svg":     func(ctx context.Context, d *graph.Drawing) (string, error) { return svg(ctx, d.DOT()) },
 }
 
-// graph draws a plan file, or what the proxy lists.
+// graph draws a plan file or the proxy's listing.
 func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*graph.Drawing, error) {
 	if len(args) == 1 {
 		file, err := a.readPlan(args[0])
@@ -86,10 +86,10 @@ func (o *planOptions) graph(ctx context.Context, a *app, args []string) (*graph.
 	return graph.Listed(p.Graph.Views()), nil
 }
 
-// drawingTime bounds Graphviz: it takes long for large graphs.
+// drawingTime is how long Graphviz may take. Large graphs take long.
 const drawingTime = 2 * time.Minute
 
-// svg has Graphviz draw the picture.
+// svg draws the picture with Graphviz.
 func svg(ctx context.Context, dot string) (string, error) {
 	program, err := exec.LookPath("dot")
 	if err != nil {

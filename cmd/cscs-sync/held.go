@@ -105,7 +105,7 @@ func (a *app) listHeld(asJSON bool) error {
 	return a.term.Page(held.Text(waiting, rejected))
 }
 
-// heldPath is the path that names the held plan that ref means.
+// heldPath returns the path of the held plan that ref means.
 func (a *app) heldPath(ref string) (string, error) {
 	waiting, _, err := a.heldPlans()
 	if err != nil {
@@ -115,8 +115,8 @@ func (a *app) heldPath(ref string) (string, error) {
 	return w.File, err
 }
 
-// heldArguments puts paths in the place of arguments that name held plans: held:REF is a plan file
-// in every command.
+// heldArguments replaces arguments that name held plans by their paths, because every command takes
+// held:REF as a plan file.
 func (a *app) heldArguments(args []string) error {
 	for i, arg := range args {
 		if !strings.HasPrefix(arg, held.Prefix) {
@@ -131,7 +131,7 @@ func (a *app) heldArguments(args []string) error {
 	return nil
 }
 
-// newestHeld names the newest held plan, for show without a name.
+// newestHeld returns the newest held plan, for show without an argument.
 func (a *app) newestHeld() (string, error) {
 	const how = "name a plan file, which `cscs-sync plan --out FILE` writes, or held:REF"
 	if _, err := a.configuration(); err != nil {
@@ -149,7 +149,7 @@ func (a *app) newestHeld() (string, error) {
 	return waiting[0].File, nil
 }
 
-// reject removes a held plan. It takes the lock, because an apply may have begun with it otherwise.
+// reject removes a held plan. It takes the lock, because an apply may be starting that plan.
 func (a *app) reject(ctx context.Context, ref, reason string) error {
 	s, err := a.open(config.Skip)
 	if err != nil {

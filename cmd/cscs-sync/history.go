@@ -14,7 +14,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
-// historyOptions are the flags of state history, and of export below it.
+// historyOptions are the flags of state history and of state history export.
 type historyOptions struct {
 	json, verify bool
 	head, format string
@@ -66,7 +66,7 @@ Exit codes: 0 done; 1 error, or somebody edited the history.`}
 	return cmd
 }
 
-// check reads the flags of the filter.
+// check parses the flags of the filter.
 func (o *historyOptions) check(a *app) error {
 	var errs []error
 	var err error
@@ -82,7 +82,7 @@ func (o *historyOptions) check(a *app) error {
 	return errors.Join(errs...)
 }
 
-// entries reads the chosen entries, and the head.
+// entries returns the chosen entries and the head.
 func (o *historyOptions) entries(a *app) (list []ledger.Entry, head string, err error) {
 	s, err := a.open(config.Skip)
 	if err != nil {

@@ -90,7 +90,7 @@ func (a *app) addHold(glob, reason, until string, force bool) error {
 	} else {
 		a.term.Tell("Held: %s, %s. To lift it: cscs-sync hold rm '%s'", glob, upkeep.Until(end), glob)
 	}
-	// Asked after the hold is in the state: an apply that begins later sees the hold.
+	// This check follows the write of the hold: an apply that begins later sees the hold.
 	holder, running, err := state.LockHolder(s.Store.Dir())
 	if err != nil {
 		return fmt.Errorf("the hold is in force, and whether an apply is running could not be "+
@@ -115,8 +115,8 @@ func (a *app) removeHold(glob string) error {
 	return nil
 }
 
-// listing is a command that lists something that the state keeps, as text or as JSON. None is what
-// it says where there is nothing.
+// listing returns a command that lists values of the state, as text or as JSON. It prints none if
+// there are no values.
 func listing[T any](a *app, short, none string, text func([]T) string,
 	read func(ledger.Tx) ([]T, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: short, Args: arguments(0, 0)}
@@ -127,7 +127,7 @@ func listing[T any](a *app, short, none string, text func([]T) string,
 	return cmd
 }
 
-// printList reads a list from the state, and prints it.
+// printList reads a list from the state and prints it.
 func printList[T any](a *app, asJSON bool, none string, text func([]T) string,
 	read func(ledger.Tx) ([]T, error)) error {
 	list := []T{} // empty, and not null
@@ -147,7 +147,7 @@ func printList[T any](a *app, asJSON bool, none string, text func([]T) string,
 	return a.term.Print(text(list))
 }
 
-// view opens the configuration, and reads the state.
+// view opens the configuration and reads the state.
 func (a *app) view(read func(ledger.Tx) error) error {
 	s, err := a.open(config.Skip)
 	if err != nil {

@@ -30,7 +30,7 @@ The history records who took it, from which state, and why.`,
 	return cmd
 }
 
-// take replaces the marker of another state.
+// take replaces another state's marker by this state's.
 func (a *app) take(ctx context.Context, system, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return &usageError{"state take", errors.New("--reason is needed")}

@@ -21,7 +21,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// planOptions are the flags of plan, shared with apply without a plan file.
+// planOptions are the flags of plan and of apply without a plan file.
 type planOptions struct {
 	out                     string
 	json, detailed, compact bool
@@ -30,7 +30,7 @@ type planOptions struct {
 	selects                 engine.SelectionText
 	resources               []string
 	parallelism             int
-	// keepRecords has what is as wanted kept, for an apply to record.
+	// keepRecords keeps the resources that are as wanted, so that an apply can record them.
 	keepRecords bool
 }
 
@@ -79,16 +79,16 @@ Exit codes: 0 done; 1 error; 4 something could not be observed; and with
 	return cmd
 }
 
-// resourcesFlag is that of all commands that plan.
+// resourcesFlag adds the flag --resources, which all commands that plan have.
 func (o *planOptions) resourcesFlag(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.resources, "resources", nil, "read saved responses from `FILE` instead "+
 		"of the proxy: one complete listing, or all pages of one (- is stdin)")
 }
 
-// maxSelectionFile bounds a file of globs.
+// maxSelectionFile is the greatest size of a file of globs, in bytes.
 const maxSelectionFile = 1 << 20
 
-// selection reads the selection flags.
+// selection parses the selection flags.
 func (o *planOptions) selection() (planner.Selection, error) {
 	sel, err := o.selects.Parse(func(path string) ([]byte, error) {
 		return state.ReadFile(path, maxSelectionFile)
@@ -125,7 +125,7 @@ func (o *planOptions) run(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, o.detailed)
 }
 
-// plan opens the configuration, and plans. The session is there also where planning failed.
+// plan opens the configuration and makes a plan. It returns the session even if planning fails.
 func (o *planOptions) plan(ctx context.Context, a *app, sel planner.Selection) (*session.Session,
 	*engine.Planned, error) {
 	s, err := a.open(config.Read)
@@ -136,7 +136,7 @@ func (o *planOptions) plan(ctx context.Context, a *app, sel planner.Selection) (
 	return s, p, err
 }
 
-// make plans from the proxy or from files.
+// make makes a plan from the proxy or from files.
 func (o *planOptions) make(ctx context.Context, a *app, s *session.Session,
 	sel planner.Selection) (*engine.Planned, error) {
 	source, err := s.Source(o.resources)
@@ -157,7 +157,7 @@ func (o *planOptions) make(ctx context.Context, a *app, s *session.Session,
 	return p, engine.CheckAddresses(&sel, p.Items)
 }
 
-// showPlan prints a plan for people.
+// showPlan prints a plan as text.
 func (a *app) showPlan(p *planner.Plan) error {
 	return a.term.Print(string(render.Text(p, a.term.Rendering(a.term.Out))))
 }
@@ -179,7 +179,7 @@ func (o *planOptions) show(a *app, p *planner.Plan) error {
 	return a.term.Page(string(render.Text(p, how)))
 }
 
-// checkJSON refuses flags about JSON that do not go together.
+// checkJSON refuses combinations of JSON flags that make no sense.
 func (o *planOptions) checkJSON() error {
 	switch {
 	case o.events && !o.json:
@@ -193,7 +193,7 @@ func (o *planOptions) checkJSON() error {
 	return nil
 }
 
-// checkOut refuses to write a plan to standard output, where the plan is printed already.
+// checkOut refuses to write the plan file to standard output, where the plan is printed.
 func checkOut(path string) error {
 	if path == "-" {
 		return errors.New("--out -: the plan is printed on standard output anyway; name a file, " +
@@ -223,16 +223,16 @@ func (a *app) writePlan(path string, p *planner.Plan) error {
 	return nil
 }
 
-// selectsNothing reports whether targets were given, and none of them chose a resource: they are
-// misspelt.
+// selectsNothing reports whether targets are given and none of them matches a resource, so they are
+// probably misspelt.
 func selectsNothing(p *planner.Plan) bool {
 	return len(p.Core.Selection.Targets) > 0 &&
 		slices.ContainsFunc(p.Context.Warnings,
 			func(w planner.Warning) bool { return w.Code == codes.SelectionEmpty })
 }
 
-// planOutcome is how plan ends: 1 when the targets chose nothing; 4 when something could not be
-// observed, which wins over 2, there are changes.
+// planOutcome returns how plan ends: 1 if the targets match nothing, 4 if something could not be
+// observed, 2 if there are changes. 4 wins over 2.
 func planOutcome(p *planner.Plan, detailed bool) error {
 	if selectsNothing(p) {
 		return ended(exitError)

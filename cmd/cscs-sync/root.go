@@ -19,7 +19,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// Groups of the overview.
+// The groups of commands in the overview.
 const (
 	groupChange = "change"
 	groupLook   = "look"
@@ -27,7 +27,7 @@ const (
 	groupSetUp  = "set up"
 )
 
-// root is the whole command line.
+// root returns the root command, with all commands below it.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cscs-sync",
@@ -80,8 +80,8 @@ The way of a change: plan --out FILE, show FILE, approve FILE, apply FILE.`,
 	return root
 }
 
-// ownVersion gives root a flag that prints the version. It is not cobra's own: to say it in these
-// words takes a template, and with those the linker cannot leave out any method.
+// ownVersion adds a flag that prints the version. cobra's own flag needs a template for this text,
+// and templates keep the linker from leaving out methods.
 func (a *app) ownVersion(root *cobra.Command) {
 	root.InitDefaultHelpFlag()
 	version := root.Flags().BoolP("version", "v", false, "version for cscs-sync")
@@ -96,7 +96,7 @@ func (a *app) ownVersion(root *cobra.Command) {
 // extraCommands are commands that a build tag adds.
 var extraCommands []func(*app) *cobra.Command
 
-// group is a command that only has others below it. Alone it prints its help.
+// group returns a command that only has commands below it. By itself it prints its help.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
@@ -104,7 +104,7 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// unknownCommand refuses words that are no command, and proposes those that are near.
+// unknownCommand refuses an unknown command and proposes similar ones.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return &usageError{pathOf(cmd), errors.New(text)}
 }
 
-// arguments bounds the number of arguments; most -1 is any number.
+// arguments checks the number of arguments. A most of -1 means any number.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if n := len(args); n < least || most >= 0 && n > most {
@@ -128,12 +128,12 @@ func arguments(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// pathOf names a command as the help does: "state list".
+// pathOf returns a command's path as the help shows it, such as "state list".
 func pathOf(cmd *cobra.Command) string {
 	return strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "cscs-sync"), " ")
 }
 
-// globals declares the flags before or after every command.
+// globals declares the global flags, which may be before or after a command.
 func (a *app) globals(f *pflag.FlagSet) {
 	f.StringVarP(&a.configPath, "config", "c", a.configPath,
 		"configuration: an .hcl `FILE`, or a folder whose *.hcl are read together (default "+
@@ -158,7 +158,7 @@ func (a *app) globals(f *pflag.FlagSet) {
 		"log `FORMAT`: text or json (or CSCS_SYNC_LOG_FORMAT)", "text", "json")
 }
 
-// prepare comes before every command.
+// prepare runs before every command.
 func (a *app) prepare(cmd *cobra.Command, args []string) error {
 	if err := a.setUp(cmd); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (a *app) prepare(cmd *cobra.Command, args []string) error {
 	return a.heldArguments(args)
 }
 
-// setUp applies the global flags, and what the environment says in their place.
+// setUp applies the global flags and their environment variables.
 func (a *app) setUp(cmd *cobra.Command) error {
 	if err := a.useFlags(cmd.Flags()); err != nil {
 		return &usageError{pathOf(cmd), err}

@@ -84,7 +84,7 @@ held; 1 error; 3 refused; 4 --once, and something failed.`,
 	return cmd
 }
 
-// loop is the unattended loop; ended lets go of what it has from the process.
+// loop returns the unattended loop. ended releases what it uses of the process.
 func (a *app) loop(s *session.Session, o loop.Options) (l *loop.Loop, ended func()) {
 	by := session.Supervision{Notify: systemd.Notify, WatchdogInterval: systemd.WatchdogInterval(),
 		Reloading: systemd.Reloading, Find: a.configuration, Print: a.term.Print,
@@ -96,7 +96,8 @@ func (a *app) loop(s *session.Session, o loop.Options) (l *loop.Loop, ended func
 	return s.Loop(o, by), ended
 }
 
-// roundLog logs rounds: at least at level info, because a loop that says nothing cannot be trusted.
+// roundLog returns the log of rounds. Its level is at least info, because nobody can trust a silent
+// loop.
 func (a *app) roundLog(log *slog.Logger) *slog.Logger {
 	if a.quietLog || log.Enabled(context.Background(), slog.LevelInfo) {
 		return log

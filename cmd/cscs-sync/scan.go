@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/config"
 )
 
-// mostStrays is how many directories and quotas of a system are listed where nobody says more.
+// mostStrays is the default number of directories and quotas that are listed for each system.
 const mostStrays = 1000
 
 // scanOptions are the flags of scan.

@@ -14,14 +14,14 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
-// transport is the process's one HTTP transport: each would keep connections of its own. It
-// verifies TLS.
+// transport returns the one HTTP transport of the process, because each transport keeps its own
+// connections. It verifies TLS.
 func (a *app) transport() http.RoundTripper {
 	a.connect.Do(func() { a.connections = web.NewTransport(http.ProxyFromEnvironment, nil) })
 	return a.connections
 }
 
-// process is what a session has of this process.
+// process returns what a session may use of this process.
 func (a *app) process() session.Process {
 	return session.Process{Who: a.user, Host: a.host, Version: build.Version(), Now: a.now,
 		Stdin: a.term.In, Transport: a.transport(), Variables: a.variables,
@@ -31,10 +31,10 @@ func (a *app) process() session.Process {
 			Changing: a.stop.BySelf, Reached: a.reached}}
 }
 
-// configuration is the path of the configuration.
+// configuration returns the path of the configuration.
 func (a *app) configuration() (string, error) { return session.Find(a.configPath) }
 
-// open loads the configuration, shows its warnings, and names the state.
+// open loads the configuration, shows its warnings, and opens the state by name.
 func (a *app) open(secrets config.SecretMode) (*session.Session, error) {
 	return a.openFor(secrets, a.process())
 }
@@ -47,14 +47,14 @@ func (a *app) openFor(secrets config.SecretMode, p session.Process) (*session.Se
 	return session.Open(path, secrets, p)
 }
 
-// quietly opens the configuration without showing anything.
+// quietly opens the configuration without showing warnings.
 func (a *app) quietly() (*session.Session, error) {
 	p := a.process()
 	p.Diagnostics = func(hcl.Diagnostics, map[string]*hcl.File) {}
 	return a.openFor(config.Skip, p)
 }
 
-// planFile is the plan file at a path, which may be that of a held plan.
+// planFile returns the plan file at a path, which may be the path of a held plan.
 func (a *app) planFile(path string) session.PlanFile {
 	return session.PlanFileAt(path, func() (*session.Session, error) { return a.open(config.Skip) })
 }
@@ -62,7 +62,7 @@ func (a *app) planFile(path string) session.PlanFile {
 // readPlan reads and checks a plan file.
 func (a *app) readPlan(path string) (*planfile.File, error) { return a.planFile(path).Read() }
 
-// readSigners reads allowed_signers, and tells of lines that it could not use.
+// readSigners reads allowed_signers and warns about lines that it can't use.
 func (a *app) readSigners(path string) (*approval.Signers, error) {
 	p := a.process()
 	return p.Signers(path)

@@ -9,7 +9,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// defaultMarkdownSize fits into a comment of the ticket systems with the usual limit of 65,536
+// defaultMarkdownSize fits into a comment of ticket systems, whose usual limit is 65,536
 // characters.
 const defaultMarkdownSize = 60_000
 

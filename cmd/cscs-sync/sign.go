@@ -33,7 +33,7 @@ func (o *approveOptions) sign(a *app, file *planfile.File) (approval.Approval, e
 	return key.Sign(m)
 }
 
-// principal is the name to sign as: --as, else the one that allowed_signers gives the key.
+// principal returns the name to sign as: --as, or the name that allowed_signers gives the key.
 func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 	if o.name != "" {
 		return o.name, nil
@@ -51,7 +51,7 @@ func (o *approveOptions) principal(a *app, key ssh.PublicKey) (string, error) {
 	return name, nil
 }
 
-// allowedSigners are those of the configuration, if it can be read here.
+// allowedSigners returns the signers of the configuration, if there is one here.
 func (a *app) allowedSigners() (*approval.Signers, string, error) {
 	s, err := a.open(config.Skip)
 	if err != nil {

@@ -83,8 +83,8 @@ func (o *reportOptions) report(ctx context.Context, a *app) error {
 	return planOutcome(p.Plan, false)
 }
 
-// more reads what a report says beyond a plan and the state: the sizes of archived directories, and
-// what no resource wants.
+// more reads what a report shows beyond a plan and the state: the sizes of archived directories,
+// and directories and quotas that no resource wants.
 func (o *reportOptions) more(ctx context.Context, s *session.Session, p *engine.Planned,
 	in *siteReport.Input) (err error) {
 	if in.ArchiveStates, err = s.Site().ReadQuotas(ctx, siteReport.ArchiveTargets(in)); err != nil {
@@ -96,7 +96,7 @@ func (o *reportOptions) more(ctx context.Context, s *session.Session, p *engine.
 	return err
 }
 
-// write writes the files that are asked for, and prints the report in one form.
+// write writes the requested files and prints the report in one format.
 func (o *reportOptions) write(a *app, r *siteReport.Report, in *siteReport.Input) error {
 	if o.html != "" {
 		page, err := r.HTML()

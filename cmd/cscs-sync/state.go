@@ -89,7 +89,7 @@ done stays done; apply no longer resumes it.`,
 	return cmd
 }
 
-// locked opens the state for a change that an apply must not run into.
+// locked changes the state under the lock that an apply takes, too.
 func (a *app) locked(ctx context.Context, change func(ledger.Tx, ledger.Person) error) error {
 	s, err := a.open(config.Skip)
 	if err != nil {
@@ -104,7 +104,7 @@ func (a *app) showState(address string, asJSON bool) error {
 	})
 }
 
-// forget removes one record, or one root identity.
+// forget removes one record or one root identity.
 func (a *app) forget(ctx context.Context, address, root string) error {
 	shown := render.Quote(address)
 	if root != "" {

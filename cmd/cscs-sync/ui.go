@@ -10,7 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/cmd/internal/terminal"
 )
 
-// printError shows an error the way its kind is shown.
+// printError shows an error as its kind requires.
 func (a *app) printError(err error) {
 	var silent *outcome
 	if err == nil || errors.As(err, &silent) && silent.err == nil || terminal.IsUnread(err) {

@@ -17,7 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// defaultValidity is approval.valid_for where no configuration says otherwise.
+// defaultValidity is approval.valid_for if there is no configuration.
 const defaultValidity = 7 * 24 * time.Hour
 
 // verifyOptions are the flags of verify.
@@ -100,8 +100,8 @@ func (o *verifyOptions) verify(a *app, path string) (*engine.Verification, error
 		Blocks: blocks})
 }
 
-// rules come from --allowed-signers, or from the configuration where there is one: then this is
-// taken for the node.
+// rules returns the rules from --allowed-signers, or from the configuration. With a configuration,
+// this machine counts as the node.
 func (o *verifyOptions) rules(a *app) (approval.Rules, *session.Session, error) {
 	if o.signers != "" {
 		signers, err := a.readSigners(o.signers)
@@ -118,7 +118,7 @@ func (o *verifyOptions) rules(a *app) (approval.Rules, *session.Session, error) 
 	return rules, s, err
 }
 
-// detached adds approvals that came in files of their own.
+// detached adds approvals from separate files.
 func detached(blocks [][]byte, files []string) ([][]byte, error) {
 	for _, path := range files {
 		data, err := state.ReadFile(path, 1<<20)

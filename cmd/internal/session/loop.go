@@ -86,7 +86,7 @@ func (s *Session) names() []string {
 	return names
 }
 
-// loopConfig is what the loop works under.
+// loopConfig returns the configuration of the loop.
 func (s *Session) loopConfig() loop.Config {
 	cfg := s.Config
 	return loop.Config{Engine: s.Engine(), State: s.Store.File(), Interval: cfg.Run.Interval,
@@ -96,7 +96,8 @@ func (s *Session) loopConfig() loop.Config {
 			Tell: s.Site().Notes().Tell}}
 }
 
-// Leader decides whether the loop works; nil where no other node has one.
+// Leader returns the leader, which decides whether the loop works. It is nil if no other node can
+// have a loop.
 func (s *Session) Leader() loop.Leader {
 	if s.Config.Shared == nil {
 		return nil
@@ -107,7 +108,7 @@ func (s *Session) Leader() loop.Leader {
 	return s.leadership
 }
 
-// follow has the leadership follow a new configuration.
+// follow gives the leadership a new configuration.
 func (s *Session) follow(cfg *config.Config, store *state.Store) error {
 	if s.leadership == nil {
 		return nil
@@ -120,7 +121,7 @@ func (s *Session) follow(cfg *config.Config, store *state.Store) error {
 	return err
 }
 
-// reload reads the configuration again, and takes it over if the loop can work under it.
+// reload reads the configuration again and uses it if the loop can work with it.
 func (s *Session) reload(find func() (string, error), log *slog.Logger) error {
 	path, err := find()
 	if err != nil {
@@ -148,8 +149,8 @@ func (s *Session) reload(find func() (string, error), log *slog.Logger) error {
 	return nil
 }
 
-// logDiagnostics logs what is wrong with a configuration, one entry each: the log may be read by a
-// program.
+// logDiagnostics logs each diagnostic of a configuration as one entry, because programs may read
+// the log.
 func logDiagnostics(log *slog.Logger, diags hcl.Diagnostics) {
 	for _, d := range diags {
 		level := slog.LevelError

@@ -37,7 +37,7 @@ func (s *Session) statusView() status.View {
 	return v
 }
 
-// ReportInput is what a report says of a plan and of the state.
+// ReportInput returns what a report shows about a plan and the state.
 func (s *Session) ReportInput(p *engine.Planned) (report.Input, error) {
 	return reportInput(s.Store, s.Config.Settings.Systems, p, s.Process.Now())
 }
@@ -57,8 +57,8 @@ func reportInput(store *state.Store, systems []planner.System, p *engine.Planned
 	return in, err
 }
 
-// heldForStatus are the plans that a person can approve. One that this version can't use is left
-// out; doctor names it.
+// heldForStatus returns the plans that a person can approve. It omits plans that this version can't
+// use; doctor names those.
 func heldForStatus(store *state.Store) (plans []status.Held, err error) {
 	held, err := waiting(store)
 	for _, w := range held {
@@ -88,7 +88,7 @@ func heldPlan(store *state.Store, short string) (*planner.Plan, error) {
 	return nil, status.ErrNotThere
 }
 
-// nodesForStatus are the nodes that share the state.
+// nodesForStatus returns the nodes that share the state.
 func nodesForStatus(store *state.Store) (nodes []status.Node, err error) {
 	loops, err := store.Loops(context.Background())
 	for _, m := range loops {

@@ -30,28 +30,28 @@ const (
 	MountTimeout    = 10 * time.Second
 )
 
-// Process is what a session needs of the process that it runs in.
+// Process is the part of the process that a session uses.
 type Process struct {
 	// Who is the person's login, and Host this node's name.
 	Who, Host string
 	// Version is that of the program.
 	Version string
 	Now     func() time.Time
-	// Stdin is where a listing comes from whose file is "-".
+	// Stdin is where a listing is read from if its file is "-".
 	Stdin     io.Reader
 	Transport http.RoundTripper
-	// Variables are the values that the command line gives to variables of the configuration.
+	// Variables are values of the configuration's variables from the command line.
 	Variables []config.VariableInput
 	// CallbackTimeout and MountTimeout are how long Waldur and a mount may take to answer.
 	CallbackTimeout, MountTimeout time.Duration
-	// Kernel answers quota ioctls in place of the kernel, and Locker replaces the lock of what changes
-	// the storage; nil outside of tests.
+	// Kernel answers quota ioctls instead of the kernel, and Locker replaces the lock for changes
+	// of the storage. Both are nil except in tests.
 	Kernel func(dir string, quotactl []byte) error
 	Locker func(ledger.Locker) ledger.Locker
-	// Hooks are those of the engine; Stage and Listed are the session's. Waits and Progress must not
+	// Hooks are the engine's hooks. The session sets Stage and Listed. Waits and Progress must not
 	// be nil.
 	Hooks engine.Hooks
-	// Warn tells a person something that is no error.
+	// Warn shows a warning to the user.
 	Warn func(format string, args ...any)
 	// Diagnostics shows the warnings of a configuration.
 	Diagnostics func(hcl.Diagnostics, map[string]*hcl.File)
@@ -64,21 +64,22 @@ type Session struct {
 	Store   *state.Store
 	Process Process
 
-	// site is what the configuration opens, once something was opened.
+	// site is nil until something of the configuration is opened.
 	site *site.Site
-	// leadership is the loop's part among those of other nodes; nil without a loop.
+	// leadership decides whether this node's loop leads; nil without a loop.
 	leadership *state.Leadership
-	// beat hears of each stage of a round, and how long it may take; nil without a loop.
+	// beat is called at each stage of a round with the time that the stage may take; nil without a
+	// loop.
 	beat func(stage string, allowed time.Duration)
 }
 
-// InvalidError reports that a configuration is not valid. It is shown as diagnostics.
+// InvalidError reports that a configuration is invalid. Terminals show it as diagnostics.
 type InvalidError struct {
 	Diagnostics hcl.Diagnostics
 	Files       map[string]*hcl.File
 }
 
-// Error is the diagnostics in short.
+// Error returns the diagnostics in short form.
 func (e *InvalidError) Error() string { return e.Diagnostics.Error() }
 
 // Find returns the path of the configuration: the one that is given, else ./cscs-sync.hcl, else
@@ -135,21 +136,21 @@ func (s *Session) alone(ctx context.Context, do func() error) (err error) {
 	return do()
 }
 
-// holder is this process as the one that holds the lock.
+// holder returns this process as a holder of the lock.
 func (s *Session) holder() ledger.Holder {
 	return ledger.Holder{Who: s.Process.Who, Host: s.Process.Host, PID: os.Getpid(),
 		Since: s.Process.Now()}
 }
 
-// Person is the person who changes what the state keeps.
+// Person returns the person who changes the state.
 func (s *Session) Person() ledger.Person {
 	return ledger.Person{Who: s.Process.Who, Host: s.Process.Host}
 }
 
-// Node is this node's name among those that share the state.
+// Node returns this node's name among the nodes that share the state.
 func (s *Session) Node() string { return s.Config.Node(s.Process.Host) }
 
-// Rules are what the configuration requires of approvals.
+// Rules returns what the configuration requires of approvals.
 func (s *Session) Rules() (approval.Rules, error) {
 	r := approval.Rules{Required: s.Config.Approval.Required, ValidFor: s.Config.Approval.ValidFor}
 	if path := s.Config.Approval.AllowedSigners; path != "" {
@@ -170,7 +171,7 @@ func (s *Session) Rules() (approval.Rules, error) {
 	return r, err
 }
 
-// Signers reads allowed_signers, and tells of lines that it could not use.
+// Signers reads allowed_signers and warns about lines that it can't use.
 func (p *Process) Signers(path string) (*approval.Signers, error) {
 	data, err := state.ReadFile(path, 1<<20)
 	if err != nil {
@@ -186,7 +187,7 @@ func (p *Process) Signers(path string) (*approval.Signers, error) {
 	return signers, nil
 }
 
-// localKey is the node's own key, which is made where there is none.
+// localKey returns the node's own key. It creates the key if there is none.
 func (s *Session) localKey() (approval.LocalKey, error) {
 	raw, err := s.Store.ApprovalKey()
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/postgres"
 )
 
-// openStore names the state of a configuration: a file on this node, or one that nodes share.
+// openStore opens the state of a configuration by name: a file on this node, or a state that nodes
+// share.
 func openStore(cfg *config.Config, p *Process) (*state.Store, error) {
 	o := state.Options{Now: p.Now}
 	shared := cfg.Shared
@@ -36,7 +37,8 @@ func openStore(cfg *config.Config, p *Process) (*state.Store, error) {
 	return store, errors.Join(err, failed)
 }
 
-// CopyTo moves the state to where another configuration has it, and returns that place's name.
+// CopyTo moves the state to the place that another configuration names, and returns the name of
+// that place.
 func (s *Session) CopyTo(ctx context.Context, path string) (at string, err error) {
 	cfg, diags := config.Load(path, config.OS(), config.Options{Secrets: config.Skip, StateURL: true,
 		Variables: s.Process.Variables})
@@ -50,7 +52,7 @@ func (s *Session) CopyTo(ctx context.Context, path string) (at string, err error
 	return other.File(), s.Store.CopyTo(ctx, other, s.holder())
 }
 
-// Database returns what asks the server of a state that nodes share; nil for a state in a file.
+// Database returns a function that queries the server of a shared state; nil for a state in a file.
 func (s *Session) Database() func(context.Context) (doctor.Database, error) {
 	shared := s.Config.Shared
 	if shared == nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
-// MaxSize bounds a file with a key or a signature.
+// MaxSize is the greatest size of a file with a key or a signature, in bytes.
 const MaxSize = 1 << 20
 
 // Finder finds keys.
@@ -29,7 +29,7 @@ type Finder struct {
 	Stop     *stop.Stopper
 }
 
-// Key is a key that signs.
+// Key is a key that can sign.
 type Key struct {
 	signer ssh.Signer
 	path   string
@@ -37,10 +37,10 @@ type Key struct {
 	done   func()
 }
 
-// Public is the public half.
+// Public returns the public half.
 func (k *Key) Public() ssh.PublicKey { return k.signer.PublicKey() }
 
-// Close lets go of the agent.
+// Close closes the connection to the agent.
 func (k *Key) Close() { k.done() }
 
 // Sign signs a message.
@@ -84,7 +84,7 @@ func (f Finder) Private(path string) (*Key, error) {
 	return k, nil
 }
 
-// ask asks the agent to sign with a public key.
+// ask has the agent sign for a key, which it knows by its public half.
 func (f Finder) ask(k *Key, data []byte) error {
 	public, err := approval.PublicKey(data)
 	if err != nil {

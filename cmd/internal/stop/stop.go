@@ -1,10 +1,9 @@
-// Package stop ends a process at a signal, also where a call that hangs would keep it.
+// Package stop ends a process at a signal, even if a call hangs.
 //
-// The first SIGINT, SIGTERM or SIGHUP asks the command to stop, and the second ends its context at
-// once. A command that changes nothing stops at once. A change gets time to reach a good place; then
-// its calls are given up, too. What hangs in the kernel even then is left behind, so that one signal
-// always ends the process: within a second before the first change, and within ten after it. A
-// command that stops by itself ends before.
+// The first SIGINT, SIGTERM or SIGHUP asks the command to stop. The second ends its context at once.
+// A command that changes nothing stops at once. A change gets time to reach a safe point; then its
+// calls are given up, too. Whatever still hangs in the kernel is abandoned, so that one signal always
+// ends the process: within a second before the first change, and within ten seconds after it.
 package stop
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 )
 
-// Times are how long a command may take to end.
+// Times says how long a command may take to end.
 type Times struct {
 	// Looks is from the first signal to the end of the process, before the first change.
 	Looks time.Duration
@@ -28,10 +27,10 @@ type Times struct {
 	Changes, Left time.Duration
 }
 
-// Usual are the times of the program.
+// Usual are the times that the program uses.
 var Usual = Times{Looks: 800 * time.Millisecond, Changes: 6 * time.Second, Left: 3 * time.Second}
 
-// Stopper is how far the process is asked to stop.
+// Stopper knows how far the process has been asked to stop.
 type Stopper struct {
 	times Times
 	// tell writes a remark for people, and exit ends the process as interrupted.
@@ -46,12 +45,12 @@ type Stopper struct {
 	graceful atomic.Bool
 	// reloads means that SIGHUP means something else than stop to the command.
 	reloads atomic.Bool
-	// waiting is what the command waits for now.
+	// waiting is what the command is waiting for.
 	waiting atomic.Pointer[string]
 }
 
-// New returns what nobody has asked to stop yet. Tell writes a remark for people, and exit ends the
-// process as interrupted.
+// New returns a Stopper that nobody has asked to stop yet. tell writes a remark for people, and
+// exit ends the process as interrupted.
 func New(times Times, tell func(format string, args ...any), exit func()) *Stopper {
 	return &Stopper{times: times, tell: tell, exit: exit, asked: make(chan struct{})}
 }
@@ -72,7 +71,7 @@ func (s *Stopper) IsAsked() bool {
 // Ask asks the command to stop, as the first signal does.
 func (s *Stopper) Ask() { s.once.Do(func() { close(s.asked) }) }
 
-// BySelf notes that the command stops by itself once it is asked to, because it changes something.
+// BySelf notes that the command stops by itself when it is asked to, because it changes something.
 func (s *Stopper) BySelf() { s.graceful.Store(true) }
 
 // Reloads leaves SIGHUP to the command, which gets each until end is called.
@@ -89,8 +88,8 @@ func (s *Stopper) WaitsFor(what string) (ended func()) {
 	return func() { s.waiting.Store(before) }
 }
 
-// Looking returns ctx for what changes nothing: it ends also as soon as the process is asked to
-// stop. Changes continue until they are at a good place.
+// Looking returns a context for work that changes nothing. It also ends when the process is asked
+// to stop. Changes continue until they reach a safe point.
 func (s *Stopper) Looking(ctx context.Context) (context.Context, func()) {
 	return engine.Looking(ctx, s.asked)
 }
@@ -125,7 +124,7 @@ func (s *Stopper) Watch(cancel context.CancelFunc) (end func()) {
 	}
 }
 
-// got handles one signal.
+// got handles a signal.
 func (s *Stopper) got(sig os.Signal, cancel context.CancelFunc, done <-chan struct{}) {
 	switch {
 	case sig == syscall.SIGHUP && s.reloads.Load():
@@ -138,7 +137,7 @@ func (s *Stopper) got(sig os.Signal, cancel context.CancelFunc, done <-chan stru
 	}
 }
 
-// endSoon sees to it that the first signal ends the process, whatever it waits for.
+// endSoon makes sure that the first signal ends the process, whatever it is waiting for.
 func (s *Stopper) endSoon(cancel context.CancelFunc, done <-chan struct{}) {
 	if !s.graceful.Load() {
 		cancel()
@@ -162,8 +161,8 @@ func (s *Stopper) leaveAfter(d time.Duration, done <-chan struct{}) {
 	})
 }
 
-// leave ends the process although a call has not returned, because nothing can end it: the kernel
-// keeps a call on a mount that hangs, and a read of a terminal or a pipe.
+// leave ends the process although a call has not returned. Nothing can end a call on a hung mount,
+// or a read of a terminal or a pipe.
 func (s *Stopper) leave() {
 	what := "a call that does not return"
 	if w := s.waiting.Load(); w != nil {
@@ -177,10 +176,10 @@ func (s *Stopper) leave() {
 	s.exit()
 }
 
-// InterruptedError is the end of a command that was asked to stop while it waited for something.
+// InterruptedError reports that a command was asked to stop while it was waiting.
 type InterruptedError struct{ For string }
 
-// Error names what it waited for.
+// Error says what the command was waiting for.
 func (e *InterruptedError) Error() string {
 	return "interrupted while waiting for " + e.For + "; nothing was done"
 }

@@ -19,7 +19,7 @@ func (t *Terminal) StreamProgress() (end func()) {
 	return t.follow(&progress.Progress{Out: t.Out, Events: true, Now: t.Now})
 }
 
-// follow shows a progress until the function that it returns is called.
+// follow shows progress until the function that it returns is called.
 func (t *Terminal) follow(p *progress.Progress) (end func()) {
 	t.line.Store(p)
 	stop := p.Follow()
@@ -29,13 +29,13 @@ func (t *Terminal) follow(p *progress.Progress) (end func()) {
 	}
 }
 
-// Progress says how far some work is. Where no progress is shown, nobody hears it.
+// Progress reports how far some work is. It does nothing if no progress is shown.
 func (t *Terminal) Progress(work string, done, total int) { t.line.Load().Tell(work, done, total) }
 
-// EndProgress removes the status line: no work is going on.
+// EndProgress removes the status line.
 func (t *Terminal) EndProgress() { t.line.Load().End() }
 
-// Beside returns what writes to a stream without breaking into the status line.
+// Beside returns a writer to a stream that does not disturb the status line.
 func (t *Terminal) Beside(out io.Writer) io.Writer { return beside{t, out} }
 
 type beside struct {
@@ -45,7 +45,7 @@ type beside struct {
 
 func (w beside) Write(b []byte) (int, error) { return w.t.line.Load().Write(w.out, b) }
 
-// Logger logs to stderr, as text or as JSON.
+// Logger returns a logger that writes text or JSON to stderr.
 func (t *Terminal) Logger(level slog.Level, asJSON bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if asJSON {

@@ -32,7 +32,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
-// diagnosticsWidth is how wide a diagnostic is at most: it is prose.
+// diagnosticsWidth is the greatest width of a diagnostic, which is prose.
 const diagnosticsWidth = 100
 
 // Terminal is where a command reads and writes.
@@ -53,7 +53,7 @@ type Terminal struct {
 	// Paging is called before a pager takes the interrupts.
 	Paging func()
 
-	// line is what shows how far a command is; nil where nothing does.
+	// line shows the progress of a command; nil if nothing does.
 	line atomic.Pointer[progress.Progress]
 }
 
@@ -90,7 +90,7 @@ func (t *Terminal) PrintJSON(v any) error {
 	return t.Print(string(render.EscapeJSON(b)) + "\n")
 }
 
-// Tell writes a remark for people to stderr.
+// Tell writes a remark to stderr.
 func (t *Terminal) Tell(format string, args ...any) {
 	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
 	for i := range lines {
@@ -113,13 +113,13 @@ func (t *Terminal) Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File
 	}
 }
 
-// WriteDiagnostics writes to out what stands on stderr in the end.
+// WriteDiagnostics writes diagnostics to out as they appear on stderr.
 func (t *Terminal) WriteDiagnostics(out io.Writer, diags hcl.Diagnostics,
 	files map[string]*hcl.File) error {
 	return config.WriteDiagnostics(out, diags, files, min(t.Width, diagnosticsWidth), t.Colored(t.Err))
 }
 
-// Colored reports whether a stream gets colour.
+// Colored reports whether output to a stream is coloured.
 func (t *Terminal) Colored(stream any) bool {
 	switch t.Color {
 	case "always":
@@ -136,7 +136,7 @@ func (t *Terminal) Colored(stream any) bool {
 	return t.Is(stream)
 }
 
-// Rendering is how plans are shown on a stream.
+// Rendering returns the options for showing plans on a stream.
 func (t *Terminal) Rendering(stream any) render.Options {
 	return render.Options{Color: t.Colored(stream), Palette: t.Palette, Width: t.Width}
 }
@@ -146,7 +146,7 @@ func (t *Terminal) paint(s string, attributes ...color.Attribute) string {
 	return Paint(t.Colored(t.Err), s, attributes...)
 }
 
-// Paint colours a text, or does not.
+// Paint returns a text in a colour, or as it is.
 func Paint(colored bool, s string, attributes ...color.Attribute) string {
 	if !colored {
 		return s
@@ -156,8 +156,8 @@ func Paint(colored bool, s string, attributes ...color.Attribute) string {
 	return c.Sprint(s)
 }
 
-// Page writes a result that people read. On a terminal, what is longer than the screen goes through
-// a pager.
+// Page writes a result that people read. On a terminal, a result that is longer than the screen
+// goes through a pager.
 func (t *Terminal) Page(s string) error {
 	if t.NoPager || !t.Is(t.Out) || !t.Is(t.In) {
 		return t.Print(s)
@@ -175,7 +175,7 @@ func (t *Terminal) Page(s string) error {
 	return nil
 }
 
-// height is how many lines the terminal has.
+// height returns how many lines the terminal has.
 func (t *Terminal) height() int {
 	if f, ok := t.Out.(*os.File); ok {
 		if _, h, err := term.GetSize(int(f.Fd())); err == nil && h > 0 {
@@ -185,8 +185,8 @@ func (t *Terminal) height() int {
 	return 24
 }
 
-// IsUnread reports whether the reader of standard output went away, as head does. Then nobody reads
-// a message.
+// IsUnread reports whether the reader of standard output has gone away, as head does. Then nobody
+// reads messages.
 func IsUnread(err error) bool {
 	var at *fs.PathError
 	return errors.As(err, &at) && at.Path == os.Stdout.Name() && errors.Is(at.Err, syscall.EPIPE)
