@@ -151,13 +151,14 @@ func (s *System) readMarker(folder int) (m Marker, there bool, err error) {
 // isBeingWritten reports whether the marker still has the name under which [System.writeMarker]
 // wrote it: for a moment, or because of a kill at that moment.
 func (s *System) isBeingWritten(folder int) bool {
+	var marker, part unix.Stat_t
+	err := unix.Fstatat(folder, s.markerName(), &marker, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || marker.Nlink < 2 {
+		return false // the folder, which may be long, need not be listed
+	}
 	names, err := list(folder)
 	if err != nil {
 		return false // reading the marker says why
-	}
-	var marker, part unix.Stat_t
-	if unix.Fstatat(folder, s.markerName(), &marker, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return false
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, s.markerName()+".") && strings.HasSuffix(name, partSuffix) &&
