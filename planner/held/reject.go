@@ -72,11 +72,7 @@ func Reject(tx ledger.Tx, ref, reason string, by ledger.Person) (Plan, error) {
 	if err := remove(tx, w.nameOf()); err != nil {
 		return w, err
 	}
-	text := "held plan " + w.Name + " rejected"
-	if reason != "" {
-		text += ": " + reason
-	}
-	return w, by.NotesOf(tx, eventReject, w.ID, text)
+	return w, by.NotesOf(tx, eventReject, w.ID, because("held plan "+w.Name+" rejected", reason))
 }
 
 // RemoveUnusable removes the held plan in a file of this name, such as 0a1b2c3d4e5f.plan, if nobody
@@ -92,11 +88,16 @@ func RemoveUnusable(tx ledger.Tx, file, reason string, by ledger.Person) (remove
 	if err := remove(tx, path.Join(Folder, file)); err != nil {
 		return false, err
 	}
-	text := "held plan " + file + " removed, which could not be used"
-	if reason != "" {
-		text += ": " + reason
+	return true, by.NotesOf(tx, eventReject, "",
+		because("held plan "+file+" removed, which could not be used", reason))
+}
+
+// because adds a person's reason to a text, if there is one.
+func because(text, reason string) string {
+	if reason == "" {
+		return text
 	}
-	return true, by.NotesOf(tx, eventReject, "", text)
+	return text + ": " + reason
 }
 
 // Unreject removes the rejection that ref names.
