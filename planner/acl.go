@@ -205,7 +205,7 @@ func aclValue(beyond string) Value {
 
 // sayACL says that the directory of an action has an ACL, and what the action does with it. To
 // adopt a directory is also to adopt whom its ACL lets in.
-func (c *comparison) sayACL(d *decision, dir Directory) {
+func (c *comparison) sayACL(d *decision, dir *Directory) {
 	if dir.ACL == nil {
 		return
 	}

@@ -35,7 +35,9 @@ type comparison struct {
 	// archivedAt finds entries of the archive register by where the directories were. It is set by
 	// [comparison.warnArchivedHere].
 	archivedAt map[Place]Archived
-	// same is the buffer of [decision.same], reused for each resource.
+	// now is the decision about the present resource. It and the buffer of [decision.same] are used
+	// again for the next one, because most resources need nothing of it.
+	now  decision
 	same [8]Change
 }
 
@@ -88,18 +90,19 @@ type decision struct {
 
 // resource decides about one resource and adds the result to the plan.
 func (c *comparison) resource(n *node) {
-	d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
+	d := &c.now
+	*d = decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
 		Storage: n.storage, Order: n.order},
 		same: c.same[:0]}
 	if n.system != nil {
 		d.action.System = n.system.Name
 	}
 	d.record, d.recorded = c.g.recordOf(n)
-	refusal := c.decide(n, &d)
+	refusal := c.decide(n, d)
 	if d.action.Kind == "" && refusal.Code == "" && d.quota.Code != "" {
 		refusal = d.quota
 	}
-	c.keepSeen(n, &d, refusal)
+	c.keepSeen(n, d, refusal)
 	hold := n.hold
 	for _, p := range d.parents {
 		hold = cmp.Or(hold, p.hold)
@@ -154,7 +157,8 @@ func (c *comparison) refuse(n *node, why Reason, waits, quotaOnly bool) {
 	}
 }
 
-func (c *comparison) add(d decision) {
+// add adds a decision to the plan. It keeps nothing of d but what the plan has.
+func (c *comparison) add(d *decision) {
 	if s := d.claim; s != nil {
 		d.detail.Usage = s.usage()
 		if s.claims > 1 {
@@ -207,31 +211,31 @@ func (c *comparison) decide(n *node, d *decision) Reason {
 }
 
 // look returns what was observed of the node's directory. A Reason says why nothing can be done
-// with it.
-func (c *comparison) look(n *node) (Directory, Reason) {
+// with it; there is no directory then.
+func (c *comparison) look(n *node) (*Directory, Reason) {
 	m := c.seen.Mounts[n.system.Name]
 	if m.Unknown != "" {
 		c.lost[n.item.Key] = true
-		return Directory{}, Reason{reason.Unknown, "it could not be observed: " + m.Unknown}
+		return nil, Reason{reason.Unknown, "it could not be observed: " + m.Unknown}
 	}
 	if m.Problem != "" {
-		return Directory{}, Reason{reason.SystemUnavailable, m.Problem}
+		return nil, Reason{reason.SystemUnavailable, m.Problem}
 	}
 	if root, ok := c.g.input.Recorded.Roots[n.system.Name]; ok &&
 		(root.Filesystem != m.Filesystem || root.Inode != m.Inode) {
-		return Directory{}, Reason{reason.RootChanged,
+		return nil, Reason{reason.RootChanged,
 			fmt.Sprintf("another filesystem is mounted in place of system %s: recorded is %s (inode %d), "+
 				"mounted is %s (inode %d). If that is right, remove the old identity with "+
 				"`cscs-sync state rm --root %s`",
 				n.system.Name, root.Filesystem, root.Inode, m.Filesystem, m.Inode, n.system.Name)}
 	}
-	dir := c.seen.Directories[n.place]
+	dir := &c.seen.Directories[n.place]
 	switch dir.State {
 	case DirUnknown:
 		c.lost[n.item.Key] = true
-		return dir, Reason{reason.Unknown, "its directory could not be observed: " + dir.Why}
+		return nil, Reason{reason.Unknown, "its directory could not be observed: " + dir.Why}
 	case DirObstructed:
-		return dir, Reason{reason.Obstructed, "its directory cannot be used: " + dir.Why}
+		return nil, Reason{reason.Obstructed, "its directory cannot be used: " + dir.Why}
 	}
 	return dir, Reason{}
 }
@@ -255,19 +259,19 @@ func (c *comparison) parents() {
 		if !n.isBranch() || n.storage == "" || c.g.branchAt(n.storage) != n {
 			continue
 		}
-		d := decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
+		d := &decision{action: Action{Key: n.item.Key, Address: n.address(), Target: n.item.Target,
 			System: n.system.Name, Storage: n.storage}}
 		switch {
 		case c.needed[n.storage] != nil:
 			d.action.Kind = Create
 			d.detail.Reasons = []Reason{{reason.Parent, "resources below it need it"}}
-			c.changeDirectory(n, nil, &d)
-			c.wideMode(n, &d)
+			c.changeDirectory(n, nil, d)
+			c.wideMode(n, d)
 			c.add(d)
-		case n.place >= 0 && c.finishParent(n, &d):
+		case n.place >= 0 && c.finishParent(n, d):
 			c.add(d)
 		case n.place >= 0 && c.g.input.Settings.Parents == ParentsEnforce:
-			c.enforce(n, &d)
+			c.enforce(n, d)
 		}
 	}
 }
@@ -282,7 +286,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 	if dir.State != DirPresent {
 		return // made only for a resource that needs it
 	}
-	c.changeDirectory(n, &dir, d)
+	c.changeDirectory(n, dir, d)
 	d.action.Inode = dir.Inode
 	c.keepSeen(n, d, Reason{})
 	switch {
@@ -298,7 +302,7 @@ func (c *comparison) enforce(n *node, d *decision) {
 		d.detail.Reasons = []Reason{{reason.ParentsEnforced, "storage.parents is \"enforce\""}}
 		c.wideMode(n, d)
 		c.sayACL(d, dir)
-		c.add(*d)
+		c.add(d)
 	}
 }
 

@@ -20,12 +20,12 @@ func (d *decision) danger(is Danger, code reason.Code, format string, args ...an
 }
 
 // dangerOf adds the danger of one change to an existing directory.
-func (c *comparison) dangerOf(ch *Change, dir Directory, d *decision) {
+func (c *comparison) dangerOf(ch *Change, dir *Directory, d *decision) {
 	danger := ch.Attribute.row().danger
 	if danger == nil {
 		return
 	}
-	if is := danger(ch, &dir); is != "" {
+	if is := danger(ch, dir); is != "" {
 		d.action.Danger = append(d.action.Danger, is)
 	}
 }
@@ -116,7 +116,7 @@ func (c *comparison) warnOfMore() {
 
 // warnOfWhatStands warns about a directory that is as wanted and lets in more people than one might
 // think.
-func (c *comparison) warnOfWhatStands(n *node, dir Directory) {
+func (c *comparison) warnOfWhatStands(n *node, dir *Directory) {
 	if dir.ACL != nil {
 		c.warnFew(reason.ACL, n, "%s; cscs-sync leaves it alone (`setfacl -b` removes it)",
 			dir.ACL.Words())

@@ -9,7 +9,7 @@ import (
 )
 
 // absent decides what to do about a directory that should exist and does not.
-func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
+func (c *comparison) absent(n *node, dir *Directory, d *decision) Reason {
 	w := c.g.input
 	archived, inArchive := w.Recorded.Archived[n.item.Key]
 	switch {
@@ -29,7 +29,7 @@ func (c *comparison) absent(n *node, dir Directory, d *decision) Reason {
 }
 
 // create plans a directory that is to be made or finished.
-func (c *comparison) create(n *node, dir Directory, d *decision) {
+func (c *comparison) create(n *node, dir *Directory, d *decision) {
 	d.action.Kind = Create
 	c.reasonOfIntent(n, d, reason.ActiveAbsent,
 		"Waldur lists it as active, but its directory does not exist")
@@ -77,7 +77,7 @@ func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 // needParents lists the missing ancestors. Tenants and customers get entries of their own; the
 // others are made root:root 0755.
-func (c *comparison) needParents(n *node, dir Directory, d *decision) {
+func (c *comparison) needParents(n *node, dir *Directory, d *decision) {
 	path := n.storage
 	for range dir.MissingAbove {
 		up, ok := parentOf(path)
@@ -95,8 +95,8 @@ func (c *comparison) needParents(n *node, dir Directory, d *decision) {
 }
 
 // present compares an existing directory with what is wanted.
-func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
-	if r, ok := c.unfinished(n, d, &dir); ok {
+func (c *comparison) present(n *node, dir *Directory, d *decision) Reason {
+	if r, ok := c.unfinished(n, d, dir); ok {
 		return c.finishCreate(n, r, dir, d)
 	}
 	if a, ok := c.g.input.Recorded.Archived[n.item.Key]; ok && n.intent == intentRestore &&
@@ -106,11 +106,11 @@ func (c *comparison) present(n *node, dir Directory, d *decision) Reason {
 				"move that directory away",
 				ShortID(n.order), a.Archive)}
 	}
-	_, d.replaced = c.g.replaced(n, &dir)
+	d.replaced = d.recorded && n.isReplaced(&d.record, dir)
 	if d.recorded {
-		c.drift(n, d, &dir)
+		c.drift(n, d, dir)
 	}
-	c.changeDirectory(n, &dir, d)
+	c.changeDirectory(n, dir, d)
 	c.changeQuota(n, d, false)
 	if d.quota.Code != "" {
 		d.leaveTree()
@@ -151,7 +151,7 @@ func (c *comparison) undelivered(n *node) Reason {
 }
 
 // explain gives the reasons and dangers of an update, an adoption or a report.
-func (c *comparison) explain(n *node, d *decision, dir Directory) {
+func (c *comparison) explain(n *node, d *decision, dir *Directory) {
 	drifted, overridden := false, ""
 	for i, note := range d.detail.Notes {
 		drifted = drifted || note.Drift
@@ -203,7 +203,7 @@ func (c *comparison) reasonOfIntent(n *node, d *decision, code reason.Code, text
 }
 
 // remove plans to archive what an order terminates. Only an order of this status leads here.
-func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
+func (c *comparison) remove(n *node, dir *Directory, d *decision) Reason {
 	because := Reason{reason.OrderTerminate, fmt.Sprintf("order %s terminates it",
 		ShortID(n.order))}
 	if n.item.Status == StatusError {
@@ -232,13 +232,13 @@ func (c *comparison) remove(n *node, dir Directory, d *decision) Reason {
 	d.action.Folder, d.action.Retention = n.system.Archive, n.system.ArchiveRetention
 	d.action.Danger = []Danger{DangerArchive}
 	d.detail.Reasons = []Reason{because}
-	if _, d.replaced = c.g.replaced(n, &dir); d.replaced {
+	if d.replaced = d.recorded && n.isReplaced(&d.record, dir); d.replaced {
 		c.markReplaced(n, dir, d)
 	}
 	for a := range attributes {
 		row := &attributes[a]
 		if row.wanted != nil {
-			before, _ := row.observed(&dir)
+			before, _ := row.observed(dir)
 			d.action.Changes = append(d.action.Changes, Change{Attribute(a), before, Value{}})
 		}
 	}
@@ -300,7 +300,7 @@ func (c *comparison) others(n *node, id Subject) int32 {
 
 // restore brings an archived directory back to its old path, because an order asks for it or
 // because Waldur lists it as active.
-func (c *comparison) restore(n *node, a Archived, dir Directory, d *decision) Reason {
+func (c *comparison) restore(n *node, a Archived, dir *Directory, d *decision) Reason {
 	d.action.Kind, d.action.From, d.action.Inode = Restore, a.Archive, a.Inode
 	switch {
 	case d.asked:

@@ -49,7 +49,7 @@ func (c *comparison) claimsOn(id Subject) *quotaClaims {
 }
 
 // sayLeftBehind adds the reasons that say what a change of group or project id leaves behind.
-func (c *comparison) sayLeftBehind(n *node, dir Directory, d *decision) {
+func (c *comparison) sayLeftBehind(n *node, dir *Directory, d *decision) {
 	for i := range d.action.Changes {
 		if ch := &d.action.Changes[i]; ch.Attribute == Group &&
 			dir.Group != c.g.input.Settings.Root.GID {

@@ -73,13 +73,13 @@ func (c *comparison) keepSeen(n *node, d *decision, refused Reason) {
 
 // record returns what to record of a resource that is as wanted.
 func (c *comparison) record(n *node) Record {
-	dir := c.seen.Directories[n.place]
+	dir := &c.seen.Directories[n.place]
 	r := Record{Key: n.item.Key, Address: n.address(), System: n.system.Name, Storage: n.storage,
 		Target: n.item.Target,
-		Inode:  dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: n.modeOn(&dir),
+		Inode:  dir.Inode, Born: dir.Born, Owner: n.owner, Group: n.group, Mode: n.modeOn(dir),
 		Claim: n.quota}
 	r.ACL = dir.ACL.Beyond()
-	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(&dir) {
+	if was, recorded := c.g.recordOf(n); recorded && !was.IsOther(dir) {
 		// an ACL that appeared since stays drift until a person removes it or has it recorded
 		r.ACL = was.ACL
 	}

@@ -231,7 +231,13 @@ func (u *unpacker) text() string { return u.take(u.number(math.MaxUint64)) }
 
 // number reads a varint of at most most.
 func (u *unpacker) number(most uint64) uint64 {
-	n, size := binary.Uvarint([]byte(u.rest[:min(len(u.rest), binary.MaxVarintLen64)]))
+	var n uint64
+	size := 0
+	if u.rest != "" && u.rest[0] < 0x80 { // most numbers are one byte
+		n, size = uint64(u.rest[0]), 1
+	} else {
+		n, size = binary.Uvarint([]byte(u.rest[:min(len(u.rest), binary.MaxVarintLen64)]))
+	}
 	if u.broken = u.broken || size <= 0 || n > most; u.broken {
 		return 0
 	}

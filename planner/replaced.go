@@ -21,11 +21,10 @@ func (r *Record) IsOther(dir *Directory) bool {
 	return r.Inode != dir.Inode || r.Born != 0 && dir.Born != 0 && r.Born != dir.Born
 }
 
-// replaced reports whether another directory than the recorded one is at the node's path.
-func (g *Graph) replaced(n *node, dir *Directory) (Record, bool) {
-	r, recorded := g.recordOf(n)
-	return r, recorded && dir.State == DirPresent && r.Storage == n.storage &&
-		r.System == n.system.Name && r.IsOther(dir)
+// isReplaced reports whether another directory than the node's recorded one is at its path.
+func (n *node) isReplaced(r *Record, dir *Directory) bool {
+	return dir.State == DirPresent && r.Storage == n.storage && r.System == n.system.Name &&
+		r.IsOther(dir)
 }
 
 // Lost is a recorded directory that is no longer at its path, because another one is in its place.
@@ -48,7 +47,7 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 		if n.place < 0 || n.isBranch() || n.record < 0 || len(lost) == maxLost {
 			continue
 		}
-		if r, ok := g.replaced(n, &directories[n.place]); ok {
+		if r, _ := g.recordOf(n); n.isReplaced(&r, &directories[n.place]) {
 			lost = append(lost, Lost{Place{n.system.Name, n.storage}, r.Inode, r.Born})
 		}
 	}
@@ -57,7 +56,7 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 
 // markReplaced adds the danger that another directory than the recorded one is at the path, in
 // words.
-func (c *comparison) markReplaced(n *node, dir Directory, d *decision) {
+func (c *comparison) markReplaced(n *node, dir *Directory, d *decision) {
 	r := &d.record
 	text := fmt.Sprintf(
 		"this is not the recorded directory: recorded %s is inode %d, here is inode %d", day(r.At),
@@ -75,7 +74,7 @@ func moment(nanoseconds int64) string {
 
 // whereabouts says where the recorded directory is now and, according to the records, whose the one
 // in its place is.
-func (c *comparison) whereabouts(n *node, r *Record, dir Directory) string {
+func (c *comparison) whereabouts(n *node, r *Record, dir *Directory) string {
 	text := "where the recorded directory is now is not known"
 	at, looked := c.seen.Found[Place{n.system.Name, n.storage}]
 	if at == "" {

@@ -77,12 +77,12 @@ func (c *comparison) bringBack() {
 		n := &node{item: &Item{Key: r.Key, MountPath: r.Address, Target: TargetProject},
 			system:  c.g.input.Settings.SystemNamed(r.System),
 			storage: r.Storage, place: int32(r.place), claims: -1}
-		d := decision{asked: true, action: Action{Key: r.Key, Address: r.Address,
+		d := &decision{asked: true, action: Action{Key: r.Key, Address: r.Address,
 			Target: TargetProject, System: r.System, Storage: r.Storage}}
 		why := c.mayComeBack(n)
 		if why.Code == "" {
-			why = c.restore(n, r.Archived, c.seen.Directories[r.place], &d)
-			c.putLimitsBack(n, r.Archived, &d)
+			why = c.restore(n, r.Archived, &c.seen.Directories[r.place], d)
+			c.putLimitsBack(n, r.Archived, d)
 		}
 		if c.g.input.Watch[r.Key] {
 			c.g.watched[r.Key] = Watched{Address: r.Address, Place: Place{r.System, r.Storage},

@@ -12,7 +12,7 @@ func (c *comparison) unfinished(n *node, d *decision, dir *Directory) (Record, b
 }
 
 // finishCreate plans the rest of a create. The engine checks whether the directory is still empty.
-func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision) Reason {
+func (c *comparison) finishCreate(n *node, r Record, dir *Directory, d *decision) Reason {
 	c.create(n, dir, d)
 	d.finishes(r, dir)
 	return Reason{}
@@ -22,8 +22,8 @@ func (c *comparison) finishCreate(n *node, r Record, dir Directory, d *decision)
 // unfinished. Existing directories stay as they are, but one that an apply left closed keeps
 // everybody out.
 func (c *comparison) finishParent(n *node, d *decision) bool {
-	dir := c.seen.Directories[n.place]
-	r, ok := c.unfinished(n, d, &dir)
+	dir := &c.seen.Directories[n.place]
+	r, ok := c.unfinished(n, d, dir)
 	if !ok || dir.State != DirPresent || n.hold != nil {
 		return false
 	}
@@ -34,7 +34,7 @@ func (c *comparison) finishParent(n *node, d *decision) bool {
 	return true
 }
 
-func (d *decision) finishes(r Record, dir Directory) {
+func (d *decision) finishes(r Record, dir *Directory) {
 	d.action.Inode = dir.Inode
 	d.detail.Reasons = append(d.detail.Reasons,
 		Reason{reason.Unfinished, "an apply created it " + day(r.At) +
