@@ -255,9 +255,9 @@ func combineLimits(a, b Limit, policy SharedPolicy) Limit {
 	case !okX || !okY:
 		return Unlimited()
 	case policy == SharedMax:
-		return Limit{limitSet, max(x, y)}
+		return limitOf(max(x, y))
 	}
-	return Limit{limitSet, plus(x, y)}
+	return limitOf(plus(x, y))
 }
 
 // plus returns a + b, or the largest value if that overflows.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -12,40 +13,54 @@ import (
 // unknown: a limit that nobody has given, which is never taken as zero and never as unlimited. Only
 // [Unlimited] means that there is no limit.
 type Limit struct {
-	kind limitKind
-	n    uint64
+	// code is 0 if the limit is unknown, and else unlimited, largest, or a number plus one. Each
+	// resource has eight limits, so that a limit takes one word.
+	code uint64
 }
 
-type limitKind uint8
-
 const (
-	limitUnknown limitKind = iota
-	limitUnlimited
-	limitSet
+	unlimited = math.MaxUint64 - 1
+	largest   = math.MaxUint64
 )
 
 // LimitOf returns the limit n. If n is zero, the limit is zero and not unlimited. To convert a file
-// system's 0, call [Unlimited].
-func LimitOf[U Bytes | Inodes](n U) Limit { return Limit{kind: limitSet, n: uint64(n)} }
+// system's 0, call [Unlimited]. The numbers 2⁶⁴-3 and 2⁶⁴-2 become 2⁶⁴-1: nobody can use that much,
+// and no check lets such a limit be set.
+func LimitOf[U Bytes | Inodes](n U) Limit { return limitOf(uint64(n)) }
+
+func limitOf(n uint64) Limit {
+	if n >= unlimited-1 {
+		return Limit{largest}
+	}
+	return Limit{n + 1}
+}
 
 // Unlimited returns the explicit absence of a limit.
-func Unlimited() Limit { return Limit{kind: limitUnlimited} }
+func Unlimited() Limit { return Limit{unlimited} }
 
 // Known reports whether the limit is known: a number, or explicitly none.
-func (l Limit) Known() bool { return l.kind != limitUnknown }
+func (l Limit) Known() bool { return l != Limit{} }
 
 // IsUnlimited reports whether there is explicitly no limit.
-func (l Limit) IsUnlimited() bool { return l.kind == limitUnlimited }
+func (l Limit) IsUnlimited() bool { return l.code == unlimited }
 
 // Number returns the limit as a number; false if it is unknown or unlimited.
-func (l Limit) Number() (uint64, bool) { return l.n, l.kind == limitSet }
+func (l Limit) Number() (uint64, bool) {
+	switch l.code {
+	case 0, unlimited:
+		return 0, false
+	case largest:
+		return math.MaxUint64, true
+	}
+	return l.code - 1, true
+}
 
 // Value converts the limit to an attribute's value. An unknown limit becomes null: not managed.
 func (l Limit) Value() Value {
-	switch l.kind {
-	case limitSet:
-		return Number(l.n)
-	case limitUnlimited:
+	if n, ok := l.Number(); ok {
+		return Number(n)
+	}
+	if l.IsUnlimited() {
 		return UnlimitedValue()
 	}
 	return Value{}
@@ -54,7 +69,7 @@ func (l Limit) Value() Value {
 // LimitFrom returns the limit of a value. Anything but a number and "unlimited" is unknown.
 func LimitFrom(v Value) Limit {
 	if n, ok := v.Number(); ok {
-		return Limit{kind: limitSet, n: n}
+		return limitOf(n)
 	}
 	if v.IsUnlimited() {
 		return Unlimited()
@@ -64,10 +79,10 @@ func LimitFrom(v Value) Limit {
 
 // appendJSON appends the limit as JSON has its value.
 func (l Limit) appendJSON(b []byte) []byte {
-	switch l.kind {
-	case limitSet:
-		return strconv.AppendUint(b, l.n, 10)
-	case limitUnlimited:
+	if n, ok := l.Number(); ok {
+		return strconv.AppendUint(b, n, 10)
+	}
+	if l.IsUnlimited() {
 		return append(b, `"unlimited"`...)
 	}
 	return append(b, "null"...)
@@ -82,7 +97,7 @@ func (l *Limit) UnmarshalJSON(b []byte) error {
 	if err := v.UnmarshalJSON(b); err != nil {
 		return err
 	}
-	if *l = LimitFrom(v); !l.Known() && !v.IsAbsent() {
+	if *l = LimitFrom(v); l.Value() != v {
 		return fmt.Errorf("value %s is not a limit", b)
 	}
 	return nil
@@ -139,7 +154,7 @@ func (l Limits) crossed(r *Quantity) bool {
 // isSet reports whether any of the limits is a number.
 func (l Limits) isSet() bool {
 	for _, limit := range l {
-		if limit.kind == limitSet {
+		if _, ok := limit.Number(); ok {
 			return true
 		}
 	}

@@ -262,7 +262,7 @@ func (u *unpacker) limit() Limit {
 	case valueUnlimited:
 		return Unlimited()
 	case valueNumber:
-		return Limit{limitSet, u.number(math.MaxUint64)}
+		return limitOf(u.number(math.MaxUint64))
 	}
 	u.broken = true
 	return Limit{}

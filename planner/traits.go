@@ -31,8 +31,9 @@ func (t *Traits) most(a Attribute) uint64 {
 
 // roundDown returns the limit as it can be set: space in whole units.
 func (t *Traits) roundDown(a Attribute, l Limit) Limit {
-	if a.IsSpace() && t.Unit > 1 {
-		l.n -= l.n % uint64(t.Unit)
+	n, ok := l.Number()
+	if !ok || !a.IsSpace() || t.Unit <= 1 {
+		return l
 	}
-	return l
+	return limitOf(n - n%uint64(t.Unit))
 }

@@ -207,7 +207,7 @@ func (g *Graph) convertOne(n *node, a Attribute, noun string, d Decimal) (Limit,
 			fmt.Sprintf("the proxy asks for a %s limit of %s%s, which is more than any storage has; "+
 				"correct it in Waldur, or by an override", noun, d, unit)}
 	}
-	return n.system.Traits.roundDown(a, Limit{limitSet, number}), Reason{}
+	return n.system.Traits.roundDown(a, limitOf(number)), Reason{}
 }
 
 func (g *Graph) applyWishes(n *node, w Wishes, from uint16) {
