@@ -63,16 +63,16 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	c.limits(n, d, s)
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
-	if used := s.state.Inodes; fresh && s.subject.By == ByProject && used.Known && used.N > 0 {
+	if used := s.state.Inodes; fresh && s.subject().By == ByProject && used.Known && used.N > 0 {
 		c.g.warn(reason.ProjectUsed, n.address(),
 			"it gets project %d, which already has %s files: something that is not listed "+
-				"uses the same id and would share its quota", s.subject.ID, used.N)
+				"uses the same id and would share its quota", s.subject().ID, used.N)
 	}
 }
 
 // limits makes the action set limits: on which identity, and which quota was seen there.
 func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
-	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject.inPlan(), s.state.Handle,
+	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject().inPlan(), s.state.Handle,
 		n.system.Quota.Tool
 }
 
@@ -111,7 +111,7 @@ func (l Limits) aboveHard() Reason {
 // the quota have drifted. A resource that gets another group gets another quota, which nobody has
 // changed.
 func (r *Record) ofQuota(s *quotaClaims) bool {
-	return s.claims == 1 && r.claims(s.subject)
+	return s.claims == 1 && r.claims(s.subject())
 }
 
 // kept returns the limits that are not changed. They are needed because all four are set in one
@@ -129,17 +129,17 @@ func (s *quotaClaims) kept(changes []Change) []KeptLimit {
 
 // quotaRefusal says why the quota of an identity is left alone.
 func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
-	if s.refused != nil {
-		return *s.refused
+	if s.refused() != nil {
+		return *s.refused()
 	}
 	if s.state == nil {
 		c.lost[n.item.Key] = true
-		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s was not observed", s.subject)}
+		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s was not observed", s.subject())}
 	}
 	if s.state.LimitsWhy != "" {
 		c.lost[n.item.Key] = true
 		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s could not be observed: %s",
-			s.subject,
+			s.subject(),
 			s.state.LimitsWhy)}
 	}
 	return Reason{}

@@ -7,109 +7,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// quotaClaims is the sum of the claims on one quota identity.
-type quotaClaims struct {
-	subject Subject
-	system  *System
-	// want is what the claims add up to. With one claim, it is that claim; nil if nothing is claimed.
-	want *Limits
-	// refused says why the quota of this identity is left alone; nil if it is not.
-	refused *Reason
-	// first is the first node, by address, whose intent for this identity can be acted on. ordered
-	// reports whether one of the nodes has an order.
-	first *node
-	// claims counts all claims that count, whether listed or only recorded.
-	claims  int32
-	ordered bool
-	// mixed reports whether systems with different policies share the identity. unlike reports whether
-	// some claims give a limit that others leave open.
-	mixed, unlike bool
-	policy        SharedPolicy
-	// isLeft reports whether the plan takes a directory away from this identity.
-	isLeft bool
-	// elsewhere is where the directory that has this quota is, if it is not at its path: it is
-	// archived and has kept its quota.
-	elsewhere string
-	// state is what was observed; nil if it was not asked for.
-	state *QuotaState
-}
-
-// claimTable groups all claims by identity, in the order in which the nodes name them. It needs the
-// mounts, because systems on one filesystem share their identities.
-type claimTable struct {
-	list []quotaClaims
-	// index finds the claims on ids while they are collected. It has one map for each kind of quota on
-	// a filesystem, so that its keys are small. directories finds the claims on directories.
-	index       map[space]map[uint32]int32
-	directories map[Subject]int32
-}
-
-// space is where the number of an identity has a meaning.
-type space struct {
-	filesystem string
-	by         QuotaBy
-}
-
-// newClaimTable returns a table with room for one entry for each node that can have one.
-func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
-	room := 0
-	for i := range g.nodes {
-		if n := &g.nodes[i]; n.system != nil {
-			if _, ok := n.subjectOf(mounts[n.system.Name]); ok {
-				room++
-			}
-		}
-	}
-	return &claimTable{list: make([]quotaClaims, 0, room), index: map[space]map[uint32]int32{},
-		directories: map[Subject]int32{}}
-}
-
-// at returns the index of the claims on an identity, and adds it if there is none. If several
-// systems name the identity, the first by name is asked.
-func (ss *claimTable) at(id Subject, sys *System) int32 {
-	i, ok := ss.place(id)
-	if !ok {
-		i = int32(len(ss.list))
-		ss.put(id, i)
-		ss.list = append(ss.list, quotaClaims{subject: id, system: sys})
-	}
-	if s := &ss.list[i]; sys.Name < s.system.Name {
-		s.system = sys
-	}
-	return i
-}
-
-// find returns the claims on an identity; nil if nobody claims it.
-func (ss *claimTable) find(id Subject) *quotaClaims {
-	if i, ok := ss.place(id); ok {
-		return &ss.list[i]
-	}
-	return nil
-}
-
-// place returns the index of the claims on a subject; false if it has none.
-func (ss *claimTable) place(id Subject) (i int32, ok bool) {
-	if id.By == ByDirectory {
-		i, ok = ss.directories[id]
-	} else {
-		i, ok = ss.index[space{id.Filesystem, id.By}][id.ID]
-	}
-	return i, ok
-}
-
-// put sets the index of the claims on a subject.
-func (ss *claimTable) put(id Subject, i int32) {
-	if id.By == ByDirectory {
-		ss.directories[id] = i
-		return
-	}
-	in := space{id.Filesystem, id.By}
-	if ss.index[in] == nil {
-		ss.index[in] = map[uint32]int32{}
-	}
-	ss.index[in][id.ID] = i
-}
-
 // claimed returns the claims. They are collected once for each graph, after mounts and directories
 // were observed.
 func (g *Graph) claimed(seen *Observed) *claimTable {
@@ -186,23 +83,23 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 		}
 	}
 	g.addRecorded(mounts, ss)
-	ss.index, ss.directories = nil, nil
+	ss.index = nil
 	return ss
 }
 
 // archivedAs makes the observer read the quota where the directory is in the archive, on a system
 // where the quota follows the directory.
 func (s *quotaClaims) archivedAs(a Archived) {
-	if s.subject.By == ByDirectory && s.system.Traits.FollowsRename {
-		s.elsewhere = a.Archive
+	if s.in.by == ByDirectory && s.system.Traits.FollowsRename {
+		s.note().elsewhere = a.Archive
 	}
 }
 
 // target returns the subject to observe.
 func (s *quotaClaims) target() QuotaTarget {
-	t := QuotaTarget{Subject: s.subject, System: s.system.Name}
-	if s.elsewhere != "" {
-		t.Subject.Path = s.elsewhere
+	t := QuotaTarget{Subject: s.subject(), System: s.system.Name}
+	if at := s.elsewhere(); at != "" {
+		t.Subject.Path = at
 	}
 	return t
 }
@@ -222,7 +119,7 @@ func (n *node) countsAsWanted() bool {
 }
 
 func (s *quotaClaims) add(n *node) {
-	s.combine(&n.quota, n.system.Quota.Shared)
+	s.combine(&n.quota, &n.system.Quota.Shared)
 	if n.selected && n.intent != intentNothing && n.quota.Known() {
 		if s.first == nil {
 			s.first = n
@@ -232,15 +129,15 @@ func (s *quotaClaims) add(n *node) {
 }
 
 // combine adds the value of one claim.
-func (s *quotaClaims) combine(q *Limits, policy SharedPolicy) {
+func (s *quotaClaims) combine(q *Limits, policy *SharedPolicy) {
 	if s.claims++; s.claims == 1 {
 		s.want, s.policy = q, policy
 		return
 	}
 	w := s.want
-	s.mixed = s.mixed || s.policy != policy
+	s.mixed = s.mixed || *s.policy != *policy
 	s.unlike = s.unlike || !w.sameKnown(*q)
-	sum := w.each(*q, func(a, b Limit) Limit { return combineLimits(a, b, policy) })
+	sum := w.each(*q, func(a, b Limit) Limit { return combineLimits(a, b, *policy) })
 	s.want = &sum
 }
 
@@ -275,7 +172,7 @@ func (g *Graph) addRecorded(mounts map[string]Mount, ss *claimTable) {
 		if s == nil || !r.counts() {
 			return false
 		}
-		s.combine(&r.claim, r.system.Quota.Shared)
+		s.combine(&r.claim, &r.system.Quota.Shared)
 		return true
 	})
 }
@@ -340,21 +237,23 @@ func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
 			s.state, observed = &observed[0], observed[1:]
 		}
 		if s.claims > 1 {
-			s.refused = s.refuse()
+			if why := s.refuse(); why != nil {
+				s.note().refused = why
+			}
 		}
 	}
 }
 
 // refuse says why several claims cannot be combined; nil if they can.
 func (s *quotaClaims) refuse() *Reason {
-	who := s.subject.String()
+	who := s.subject().String()
 	switch {
 	case s.mixed:
 		return &Reason{reason.Shared,
 			fmt.Sprintf("the claims on the quota of %s come from several systems on one filesystem, and "+
 				"their quota blocks have different values of `shared`: write the same value in "+
 				"all of them", who)}
-	case s.policy == SharedRefuse:
+	case *s.policy == SharedRefuse:
 		return &Reason{reason.Shared,
 			fmt.Sprintf("%d resources claim the quota of %s on one filesystem; decide how their limits "+
 				`combine: in system %q, quota block, set shared = "sum" or shared = "max"`,

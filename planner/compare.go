@@ -396,8 +396,8 @@ func (c *comparison) promise() {
 		limit, _ := s.state.Limits[SpaceHard].Number()
 		now := Bytes(limit)
 		sum.Before = plus(sum.Before, now)
-		left, leaves := c.leaving[s.subject]
-		if then, ok := after[s.subject]; ok {
+		left, leaves := c.leaving[s.subject()]
+		if then, ok := after[s.subject()]; ok {
 			now = then
 		} else if leaves && left == s.claims {
 			now = 0 // set, but promised to nobody any more
@@ -406,7 +406,7 @@ func (c *comparison) promise() {
 		}
 		sum.After = plus(sum.After, now)
 		if c.g.guards != nil {
-			then[s.subject] = now
+			then[s.subject()] = now
 		}
 	}
 	for i := range c.g.input.Settings.Systems {

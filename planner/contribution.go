@@ -50,8 +50,8 @@ func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount,
 	found := map[Subject]*SharedQuota{}
 	for i := range ss.list {
 		if s := &ss.list[i]; asked(s) {
-			found[s.subject] = &SharedQuota{System: s.system.Name, By: s.subject.By,
-				ID: s.subject.ID, Policy: s.policy}
+			found[s.subject()] = &SharedQuota{System: s.system.Name, By: s.subject().By,
+				ID: s.subject().ID, Policy: *s.policy}
 		}
 	}
 	if len(found) == 0 {
@@ -62,7 +62,7 @@ func (g *Graph) sharedQuotas(ss *claimTable, mounts map[string]Mount,
 		if n.claims < 0 || !n.countsAsWanted() {
 			continue
 		}
-		if q := found[ss.list[n.claims].subject]; q != nil {
+		if q := found[ss.list[n.claims].subject()]; q != nil {
 			rec, _ := g.recordOf(n)
 			q.Contributions = append(q.Contributions, Contribution{n.address(), CountsWanted,
 				rec.Claim, n.quota})
@@ -103,5 +103,5 @@ func (c *comparison) contributions() {
 		}
 	}
 	c.plan.Context.Shared = c.g.sharedQuotas(c.claims, c.seen.Mounts,
-		func(s *quotaClaims) bool { return s.claims > 1 && set[s.subject] })
+		func(s *quotaClaims) bool { return s.claims > 1 && set[s.subject()] })
 }

@@ -159,13 +159,13 @@ func (d *decision) isNew(n *node, s *quotaClaims) bool {
 	if d.takesOver(n) {
 		return true
 	}
-	switch s.subject.By {
+	switch s.subject().By {
 	case ByProject:
-		return d.recorded && d.record.Project != ProjectID(s.subject.ID)
+		return d.recorded && d.record.Project != ProjectID(s.subject().ID)
 	case ByDirectory:
-		return d.recorded && d.record.Storage != s.subject.Path
+		return d.recorded && d.record.Storage != s.subject().Path
 	}
-	return d.recorded && d.record.Group != GID(s.subject.ID)
+	return d.recorded && d.record.Group != GID(s.subject().ID)
 }
 
 // withoutLimit adds the danger if no hard limit is in force after the action, unless there was none

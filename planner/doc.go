@@ -21,6 +21,7 @@
 //	want.go      the proxy's values, then overrides, then the checks on the final values
 //	conflict.go  two resources on one directory, or one inside another
 //	claim.go     several claims on one quota identity
+//	claimtable.go  the table of all claims
 //	selection.go what the plan is about, and what has to be observed for it
 //	decide.go    present, absent, removing: which action, and whether it is dangerous
 //	project.go   which project id a directory has

@@ -39,7 +39,7 @@ func (c *comparison) claimsOn(id Subject) *quotaClaims {
 	if c.bySubject == nil {
 		c.bySubject = make(map[Subject]int32, len(c.claims.list))
 		for i := range c.claims.list {
-			c.bySubject[c.claims.list[i].subject] = int32(i)
+			c.bySubject[c.claims.list[i].subject()] = int32(i)
 		}
 	}
 	if i, ok := c.bySubject[id]; ok {
@@ -74,7 +74,7 @@ func (c *comparison) sayLeftBehind(n *node, dir *Directory, d *decision) {
 
 // left says which limits and usage stay with an identity that a directory leaves.
 func (s *quotaClaims) left(tagged bool) string {
-	who := s.subject.String()
+	who := s.subject().String()
 	if s.state == nil || s.state.LimitsWhy != "" {
 		return fmt.Sprintf("the quota of %s, which it used until now, stays as it is; "+
 			"it could not be observed", who)
@@ -113,13 +113,13 @@ func (c *comparison) sayLimitsExist(n *node, d *decision) {
 		s.state.DefaultSpace && s.state.DefaultInodes {
 		return
 	}
-	owner := c.whose(n, s.subject)
+	owner := c.whose(n, s.subject())
 	if owner == "" && d.action.Kind != Create {
 		return
 	}
 	d.detail.Reasons = append(d.detail.Reasons,
 		Reason{reason.LimitsExist, fmt.Sprintf("%s already has limits (%s; %s used): %s",
-			s.subject, limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
+			s.subject(), limitWords(s.state.Limits), usedWords(s.state), cmp.Or(owner,
 				"nothing recorded here has them, so somebody else set them"))})
 }
 

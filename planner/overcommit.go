@@ -103,18 +103,18 @@ func (c *comparison) guardRecorded(all map[string]*guard) {
 func (c *comparison) guardObserved(all map[string]*guard) {
 	for i := range c.claims.list {
 		s := &c.claims.list[i]
-		g := all[s.subject.Filesystem]
+		g := all[s.subject().Filesystem]
 		if g == nil {
 			continue
 		}
-		_, recorded := g.before[s.subject]
+		_, recorded := g.before[s.subject()]
 		switch {
-		case s.claims == 0 || s.elsewhere != "":
-			delete(g.before, s.subject)
-			delete(g.endless, s.subject)
+		case s.claims == 0 || s.elsewhere() != "":
+			delete(g.before, s.subject())
+			delete(g.endless, s.subject())
 		case s.state != nil && s.state.LimitsWhy == "":
 			if n, set := s.state.Limits[SpaceHard].Number(); set || !recorded {
-				g.before[s.subject] = Bytes(n)
+				g.before[s.subject()] = Bytes(n)
 			}
 		case !recorded:
 			g.unknown++

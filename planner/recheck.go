@@ -57,8 +57,8 @@ func (c *comparison) keepSeen(n *node, d *decision, refused Reason) {
 	if n.system != nil && n.place >= 0 {
 		w.Record = c.record(n)
 	}
-	if s := c.claim(n); s != nil && s.refused == nil && s.state != nil {
-		id := s.subject
+	if s := c.claim(n); s != nil && s.refused() == nil && s.state != nil {
+		id := s.subject()
 		w.Subject, w.Handle, w.Limits = &id, s.state.Handle, s.want.orElse(s.state.Limits)
 	}
 	if n.intent == intentRemove && n.system != nil {

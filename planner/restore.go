@@ -105,7 +105,7 @@ func (c *comparison) bringBack() {
 // have been frozen. If others use the quota now, its limits stay.
 func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	id, ok := n.system.archivedSubject(a, c.seen.Mounts[a.System])
-	i := slices.IndexFunc(c.claims.list, func(s quotaClaims) bool { return s.subject == id })
+	i := slices.IndexFunc(c.claims.list, func(s quotaClaims) bool { return s.subject() == id })
 	if !ok || i < 0 {
 		if n.system.Quota.Sets() {
 			d.withoutLimit(Limits{}, nil)

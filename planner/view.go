@@ -27,7 +27,7 @@ func (g *Graph) QuotaViews() []QuotaView {
 	}
 	for i := range views {
 		s := &g.claims.list[i]
-		views[i].System, views[i].Subject, views[i].State = s.system.Name, s.subject, s.state
+		views[i].System, views[i].Subject, views[i].State = s.system.Name, s.subject(), s.state
 	}
 	return views
 }
