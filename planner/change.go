@@ -63,10 +63,10 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 	c.limits(n, d, s)
 	d.detail.Kept = s.kept(changes)
 	c.warnSmall(n, *s.want)
-	if used := s.state.Inodes; fresh && s.subject().By == ByProject && used.Known && used.N > 0 {
+	if used := s.state.Inodes; fresh && s.subject().By == ByProject && used.Known() && used.N() > 0 {
 		c.g.warn(reason.ProjectUsed, n.address(),
 			"it gets project %d, which already has %s files: something that is not listed "+
-				"uses the same id and would share its quota", s.subject().ID, used.N)
+				"uses the same id and would share its quota", s.subject().ID, used.N())
 	}
 }
 
@@ -196,16 +196,16 @@ func lowers(from, to Limit) bool {
 
 // warnAbove names each parent directory whose own quota also limits managed directories, once.
 func (c *comparison) warnAbove(n *node, s *quotaClaims) {
-	if s.state == nil || s.state.Above == "" || c.above[s.state.Above] {
+	if s.state == nil || s.state.Above() == "" || c.above[s.state.Above()] {
 		return
 	}
 	if c.above == nil {
 		c.above = map[string]bool{}
 	}
-	c.above[s.state.Above] = true
+	c.above[s.state.Above()] = true
 	c.g.warn(reason.QuotaAbove, n.address(),
 		"directory %s above it has its own quota, which cscs-sync did not set: that "+
-			"quota limits this directory and all others below, whatever their own limits are", s.state.Above)
+			"quota limits this directory and all others below, whatever their own limits are", s.state.Above())
 }
 
 // warnSmall warns about hard limits so small that Lustre, among others, enforces them only roughly:

@@ -361,7 +361,7 @@ func (c *comparison) tellOrder(n *node, d *decision, kind ActionKind, v OrderVer
 			"several resources with an order have this address, so the address does not say " +
 				"which one is meant"}
 	}
-	if !n.calls[call] {
+	if !n.offers(call) {
 		return Reason{reason.NoCallback,
 			fmt.Sprintf("Waldur offers no %s for it now (an order can be rejected until it is approved, "+
 				"and failed after that)", call)}
@@ -398,7 +398,7 @@ func (c *comparison) callbacks(n *node, d *decision) {
 		{SetBackendID, w.SetBackendID && n.intent == intentCreate},
 		{SetStateDone, true},
 	} {
-		if call.send && n.calls[call.name] {
+		if call.send && n.offers(call.name) {
 			d.action.Callbacks = append(d.action.Callbacks, call.name)
 		}
 	}
@@ -408,7 +408,7 @@ func (c *comparison) callbacks(n *node, d *decision) {
 func (g *Graph) callers(address string, call Callback) int {
 	count := 0
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.address() == address && n.calls[call] {
+		if n := &g.nodes[i]; n.address() == address && n.offers(call) {
 			count++
 		}
 	}

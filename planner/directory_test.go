@@ -126,7 +126,7 @@ func TestQuotaAbove(t *testing.T) {
 	m := newModel()
 	for _, name := range []string{"bio", "chem"} {
 		q := m.quotaOf(planner.QuotaID{By: planner.ByDirectory})
-		q.Above = "capstor/store"
+		q.SetAbove("capstor/store")
 		m.places["capstor/store/cscs/eth/"+name] = q
 	}
 	p, _ := plan(&planner.Input{Settings: directorySettings(),

@@ -187,8 +187,10 @@ func drawModel(t *rapid.T) *model {
 		q := m.quota(gid)
 		q.Limits[planner.SpaceHard] = pick(t, "limit", planner.LimitOf(10*tib),
 			planner.LimitOf(40*tib), planner.Unlimited())
-		q.Space = planner.Usage[planner.Bytes]{N: pick(t, "used", 0, tib, 30*tib),
-			Known: !oneIn(t, 5, "usage unknown"), Why: "no valid bit"}
+		q.Space = planner.UsageOf(pick[planner.Bytes](t, "used", 0, tib, 30*tib))
+		if oneIn(t, 5, "usage unknown") {
+			q.Space = planner.UnknownUsage[planner.Bytes]("no valid bit")
+		}
 		if oneIn(t, 8, "limits unknown") {
 			q.LimitsWhy = "lfs gave [0]"
 		}

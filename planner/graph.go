@@ -87,27 +87,28 @@ type node struct {
 	tenant, customer *Item
 	system           *System
 	storage          string
-	// managed is false if an override says that cscs-sync must leave the resource alone.
-	managed  bool
-	selected bool
-	// witness means that the directory is looked at because of a new directory beside it.
-	witness bool
 	wanted
 	// project is its id from [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
-	// intent is what the item's status and order ask for.
-	intent intent
-	order  string
-	calls  map[Callback]bool
-	// verdict blocks the resource or makes it wait; nil if neither.
-	verdict *Reason
-	waits   bool
 	place   int32 // index of its observation, -1 if it is not observed
 	record  int32 // index of its record, -1 if it is not recorded
 	// claims is the index of the quota identity that it claims, or whose usage matters; -1 if there is
 	// none.
 	claims int32
-	hold   *Hold
+	order  string
+	// verdict blocks the resource or makes it wait; nil if neither.
+	verdict *Reason
+	hold    *Hold
+	// intent is what the item's status and order ask for.
+	intent intent
+	// callable reports whether the callbacks that the item has URLs for may be sent.
+	callable bool
+	waits    bool
+	// managed is false if an override says that cscs-sync must leave the resource alone.
+	managed  bool
+	selected bool
+	// witness means that the directory is looked at because of a new directory beside it.
+	witness bool
 }
 
 // intent is what a resource's status and order ask for.
@@ -121,6 +122,12 @@ const (
 	intentRemove                // a terminate order acts
 	intentRestore               // a restore order acts
 )
+
+// offers reports whether a callback can be sent for the node's order.
+func (n *node) offers(call Callback) bool {
+	_, ok := n.item.URLs[call]
+	return ok && n.callable
+}
 
 func (n *node) address() string { return n.item.MountPath }
 

@@ -92,7 +92,7 @@ func (s *quotaClaims) left(tagged bool) string {
 }
 
 func usedWords(q *QuotaState) string {
-	if !q.Space.Known {
+	if !q.Space.Known() {
 		return "its usage is not known"
 	}
 	return Show(SpaceHard, q.Space.Value())

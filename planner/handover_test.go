@@ -24,7 +24,7 @@ func TestGroupChangeLeaves(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	q := m.quotas[30500]
-	q.Space.N = 9 * tib
+	q.Space = planner.UsageOf(planner.Bytes(9 * tib))
 	m.quotas[30500] = q
 	for _, tc := range []struct {
 		name, claimed string
@@ -69,7 +69,7 @@ func TestProjectChangeLeaves(t *testing.T) {
 	m.tagged("bio", 30500, true)
 	m.quotas[30500] = planner.QuotaState{
 		Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(4 * tib)},
-		Space:  planner.Usage[planner.Bytes]{N: 3 * tib, Known: true}}
+		Space:  planner.UsageOf(planner.Bytes(3 * tib))}
 	p, _ := plan(&planner.Input{Settings: s, Items: items(project("bio", 30999)),
 		Recorded: records(recordedProject("bio", 30500))}, m)
 	_, d := action(t, p, bio)

@@ -19,7 +19,7 @@ type Limit struct {
 }
 
 const (
-	unlimited = math.MaxUint64 - 1
+	unlimited = largest - 1
 	largest   = math.MaxUint64
 )
 

@@ -1,6 +1,9 @@
 package planner
 
-import "time"
+import (
+	"time"
+	"unique"
+)
 
 // Mount is what was observed at the place where a system should be mounted.
 type Mount struct {
@@ -48,7 +51,9 @@ const (
 // Directory is one observation of a storage path.
 type Directory struct {
 	// Why explains DirUnknown and DirObstructed.
-	Why   string
+	Why string
+	// ACL is what its ACLs say beyond its mode; nil if they say nothing.
+	ACL   *ACL
 	Inode uint64
 	// Born is when it was created, in nanoseconds since 1970; 0 if the filesystem does not say.
 	Born  int64
@@ -59,59 +64,86 @@ type Directory struct {
 	Project ProjectID
 	Mode    Mode
 	// MissingAbove counts the ancestors that are absent too, if the state is DirAbsent.
-	MissingAbove uint16
-	State        DirState
-	// ACL is what its ACLs say beyond its mode; nil if they say nothing.
-	ACL                 *ACL
+	MissingAbove        uint16
+	State               DirState
 	Inherit, HasProject bool
 }
 
 // QuotaState is what was observed of a quota. Limits and usage are known separately.
 type QuotaState struct {
-	// Absent reports whether there is no quota, so that nothing is limited. Only a directory can be
-	// without a quota.
-	Absent bool
-	// Above is the storage path of the nearest parent directory that has a quota of its own; empty if
-	// none has.
-	Above string
-	// Handle is the backend's name for the quota, if quotas are made and removed there; empty
-	// elsewhere, and if there is no quota.
-	Handle string
 	Limits Limits
 	// LimitsWhy says why the limits are unknown; empty if they are known.
 	LimitsWhy string
 	// Space and Inodes are the usage.
 	Space  Usage[Bytes]
 	Inodes Usage[Inodes]
+	// Handle is the backend's name for the quota, if quotas are made and removed there; empty
+	// elsewhere, and if there is no quota.
+	Handle string
+	// Via is how it was read: "ioctl" or "lfs".
+	Via string
+	// more is nil in almost all of these: there is one for each resource.
+	more *quotaNotes
+	// Absent reports whether there is no quota, so that nothing is limited. Only a directory can be
+	// without a quota.
+	Absent bool
 	// DefaultSpace and DefaultInodes report whether the filesystem's default quota covers this
 	// identity, for space and for inodes. Not every release says so. Limits then has the default's
 	// limits, or unlimited: releases differ.
 	DefaultSpace, DefaultInodes bool
-	// grace is nil if no grace period runs, as in almost all of these, because there is one for each
-	// resource.
-	grace *Grace
-	// Via is how it was read: "ioctl" or "lfs".
-	Via string
+}
+
+// UnknownQuota returns the state of a quota of which nothing is known, and why.
+func UnknownQuota(why string) QuotaState {
+	return QuotaState{LimitsWhy: why, Space: UnknownUsage[Bytes](why),
+		Inodes: UnknownUsage[Inodes](why)}
+}
+
+// quotaNotes are what few quotas have. They are never changed once they are made, because copies of
+// the state share them.
+type quotaNotes struct {
+	grace Grace
+	above string
+}
+
+// notes returns what few quotas have.
+func (q *QuotaState) notes() quotaNotes {
+	if q.more == nil {
+		return quotaNotes{}
+	}
+	return *q.more
+}
+
+func (q *QuotaState) note(n quotaNotes) {
+	q.more = nil
+	if n != (quotaNotes{}) {
+		kept := n // so that a value is allocated only if there is something to keep
+		q.more = &kept
+	}
 }
 
 // Grace says when running grace periods end, for space and for inodes; zero if none runs.
 type Grace struct{ Space, Inodes time.Time }
 
 // Ends returns when the running grace periods end.
-func (q QuotaState) Ends() Grace {
-	if q.grace == nil {
-		return Grace{}
-	}
-	return *q.grace
-}
+func (q QuotaState) Ends() Grace { return q.notes().grace }
 
 // SetEnds sets when the running grace periods end.
 func (q *QuotaState) SetEnds(g Grace) {
-	q.grace = nil
-	if g != (Grace{}) {
-		kept := g // so that a value is allocated only if a grace period runs
-		q.grace = &kept
-	}
+	n := q.notes()
+	n.grace = g
+	q.note(n)
+}
+
+// Above returns the storage path of the nearest parent directory that has a quota of its own; empty
+// if none has.
+func (q QuotaState) Above() string { return q.notes().above }
+
+// SetAbove sets the nearest parent directory with a quota of its own.
+func (q *QuotaState) SetAbove(path string) {
+	n := q.notes()
+	n.above = path
+	q.note(n)
 }
 
 // EndOf returns when the grace period of what an attribute limits ends; zero if none runs.
@@ -130,9 +162,9 @@ func (q QuotaState) DefaultCovers(a Attribute) bool {
 // Used returns the usage of what an attribute limits.
 func (q *QuotaState) Used(a Attribute) (n uint64, known bool, why string) {
 	if a.IsSpace() {
-		return uint64(q.Space.N), q.Space.Known, q.Space.Why
+		return uint64(q.Space.N()), q.Space.Known(), q.Space.Why()
 	}
-	return uint64(q.Inodes.N), q.Inodes.Known, q.Inodes.Why
+	return uint64(q.Inodes.N()), q.Inodes.Known(), q.Inodes.Why()
 }
 
 // UsedValue returns the usage of what an attribute limits, as a plan's value.
@@ -143,20 +175,52 @@ func (q *QuotaState) UsedValue(a Attribute) Value {
 	return q.Inodes.Value()
 }
 
-// Usage is a used amount, which may be unknown.
+// Usage is a used amount, which may be unknown. Its zero value is unknown, for no reason. Two usages
+// are equal if they have the same amount or the same reason.
 type Usage[U Bytes | Inodes] struct {
-	N     U
-	Known bool
-	// Why explains an unknown usage.
-	Why string
+	// code is 0 if the usage is unknown, and else largest or the amount plus one.
+	code uint64
+	// why explains an unknown usage.
+	why unique.Handle[string]
+}
+
+// UsageOf returns the usage n. The amount 2⁶⁴-2, which nobody uses, becomes 2⁶⁴-1.
+func UsageOf[U Bytes | Inodes](n U) Usage[U] {
+	if uint64(n) >= largest-1 {
+		return Usage[U]{code: largest}
+	}
+	return Usage[U]{code: uint64(n) + 1}
+}
+
+// UnknownUsage returns a usage that is unknown, and why.
+func UnknownUsage[U Bytes | Inodes](why string) Usage[U] { return Usage[U]{why: unique.Make(why)} }
+
+// Known reports whether the usage is known.
+func (u Usage[U]) Known() bool { return u.code != 0 }
+
+// N returns the amount; 0 if it is unknown.
+func (u Usage[U]) N() U {
+	n := max(u.code, 1) - 1
+	if u.code == largest {
+		n = largest
+	}
+	return U(n)
+}
+
+// Why explains an unknown usage.
+func (u Usage[U]) Why() string {
+	if u.why == (unique.Handle[string]{}) {
+		return ""
+	}
+	return u.why.Value()
 }
 
 // Value turns the usage into a plan's value.
 func (u Usage[U]) Value() Value {
-	if !u.Known {
-		return UnknownValue(u.Why)
+	if !u.Known() {
+		return UnknownValue(u.Why())
 	}
-	return Number(uint64(u.N))
+	return Number(uint64(u.N()))
 }
 
 // Observed is everything that was seen of the storage for one plan.

@@ -184,10 +184,7 @@ func (g *Graph) interpretOrder(n *node) {
 				"resource: have the proxy's listing checked", ShortID(o.id), twin)
 		return
 	}
-	n.calls = make(map[Callback]bool, len(it.URLs))
-	for name := range it.URLs {
-		n.calls[name] = true
-	}
+	n.callable = true
 	g.interpretType(n)
 }
 

@@ -19,8 +19,8 @@ func asWanted(m *model, name string, gid planner.GID) {
 	m.quotas[uint32(gid)] = planner.QuotaState{Limits: planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib), planner.SpaceHard: planner.LimitOf(10 * tib),
 		planner.InodesSoft: planner.LimitOf(planner.Inodes(1330000)),
 		planner.InodesHard: planner.LimitOf(planner.Inodes(2000000))},
-		Space:  planner.Usage[planner.Bytes]{N: tib, Known: true},
-		Inodes: planner.Usage[planner.Inodes]{N: 7, Known: true}}
+		Space:  planner.UsageOf(planner.Bytes(tib)),
+		Inodes: planner.UsageOf(planner.Inodes(7))}
 }
 
 func recordOf(name string, gid planner.GID) planner.Record {

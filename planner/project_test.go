@@ -104,7 +104,7 @@ func TestNoTagWithoutQuota(t *testing.T) {
 func TestProjectIsUsed(t *testing.T) {
 	m := newModel()
 	q := m.quota(100)
-	q.Inodes.N = 3
+	q.Inodes = planner.UsageOf(planner.Inodes(3))
 	m.quotas[100] = q
 	p, _ := plan(&planner.Input{Settings: byProject(100, 199), Items: items(project("bio", 30500))},
 		m)

@@ -154,8 +154,8 @@ func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	q := m.quota(0)
 	q.Absent = true
 	if m.uncounted {
-		q.Space, q.Inodes = planner.Usage[planner.Bytes]{Why: "nothing counts it"},
-			planner.Usage[planner.Inodes]{Why: "nothing counts it"}
+		q.Space, q.Inodes = planner.UnknownUsage[planner.Bytes]("nothing counts it"),
+			planner.UnknownUsage[planner.Inodes]("nothing counts it")
 	}
 	return q
 }
@@ -166,8 +166,8 @@ func (m *model) quota(id uint32) planner.QuotaState {
 		return q
 	}
 	return planner.QuotaState{Limits: planner.NoLimits(),
-		Space:  planner.Usage[planner.Bytes]{Known: true},
-		Inodes: planner.Usage[planner.Inodes]{Known: true}}
+		Space:  planner.UsageOf(planner.Bytes(0)),
+		Inodes: planner.UsageOf(planner.Inodes(0))}
 }
 
 func (m *model) look(path string) planner.Directory {

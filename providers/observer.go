@@ -232,7 +232,7 @@ func (s *StorageObserver) Quotas(ctx context.Context,
 	mounts := s.seen(ctx, names)
 	p := pool[planner.QuotaState]{
 		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline,
-		unknown: unknownQuota,
+		unknown: planner.UnknownQuota,
 		// A failure does not show that the mount is alive: when a metadata server is down, each call
 		// fails after its own deadline.
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
@@ -292,14 +292,6 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 	}
 	wait.Wait()
 	return answers
-}
-
-// unknownQuota returns the state of a quota about which nothing is known.
-func unknownQuota(why string) planner.QuotaState {
-	return planner.QuotaState{
-		LimitsWhy: why, Space: planner.Usage[planner.Bytes]{Why: why},
-		Inodes: planner.Usage[planner.Inodes]{Why: why},
-	}
 }
 
 // errHangs is the cause with which calls on a hung mount are cancelled.

@@ -113,9 +113,9 @@ func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaListe
 		state, ok := list[0].states.Of(targets[at].Subject)
 		switch {
 		case list[0].err != nil:
-			state = unknownQuota(list[0].err.Error())
+			state = planner.UnknownQuota(list[0].err.Error())
 		case !ok:
-			state = unknownQuota("the list of quotas leaves it out")
+			state = planner.UnknownQuota("the list of quotas leaves it out")
 		}
 		answers[at] = state
 	}
@@ -194,7 +194,7 @@ func readOne(ctx context.Context, lister QuotaLister, system planner.System,
 		return listed{}
 	}
 	return listed{states: QuotaListing{IDs: map[uint32]planner.QuotaState{of.ID: q}}, some: true,
-		whole: q.Space.Known && q.Inodes.Known}
+		whole: q.Space.Known() && q.Inodes.Known()}
 }
 
 func readRange(ctx context.Context, lister QuotaLister, system planner.System,

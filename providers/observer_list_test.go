@@ -26,7 +26,10 @@ type lister struct {
 func (l *lister) Get(ctx context.Context, system planner.System,
 	id planner.Subject) planner.QuotaState {
 	q := l.storage.Get(ctx, system, id)
-	q.Space.Known, q.Inodes.Known = !l.partly, true
+	q.Space, q.Inodes = planner.UsageOf(planner.Bytes(0)), planner.UsageOf(planner.Inodes(0))
+	if l.partly {
+		q.Space = planner.Usage[planner.Bytes]{}
+	}
 	return q
 }
 
@@ -167,7 +170,7 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 	}
 	l.err = errors.New("page 2: 503")
 	for _, q := range o.Quotas(t.Context(), targets) {
-		if !strings.Contains(q.LimitsWhy, "page 2: 503") || q.Limits.Known() || q.Space.Known {
+		if !strings.Contains(q.LimitsWhy, "page 2: 503") || q.Limits.Known() || q.Space.Known() {
 			t.Errorf("after an error: %+v", q)
 		}
 	}

@@ -310,7 +310,7 @@ func TestQuotasOnceEach(t *testing.T) {
 	}
 	other := o.Quotas(t.Context(), quotaTargets("a", "another", 1))
 	for _, q := range other {
-		if !strings.Contains(q.LimitsWhy, `"shared" now`) || q.Space.Why == "" || q.Inodes.Why == "" {
+		if !strings.Contains(q.LimitsWhy, `"shared" now`) || q.Space.Why() == "" || q.Inodes.Why() == "" {
 			t.Errorf("another filesystem: %+v", q)
 		}
 	}

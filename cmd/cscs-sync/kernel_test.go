@@ -100,7 +100,7 @@ func (s *kernelSite) quotas() string {
 	var b strings.Builder
 	for _, id := range s.ids() {
 		q := s.read(id)
-		fmt.Fprintf(&b, "%d: %v, %d inodes used\n", id, q.Limits, q.Inodes.N)
+		fmt.Fprintf(&b, "%d: %v, %d inodes used\n", id, q.Limits, q.Inodes.N())
 	}
 	return b.String()
 }
@@ -195,7 +195,7 @@ func TestKernelCycle(t *testing.T) {
 		used := s.read(id)
 		hard, _ := used.Limits[planner.SpaceHard].Number()
 		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) ||
-			used.Space.N < 40*mib || hard > uint64(used.Space.N) || hard == 0 {
+			used.Space.N() < 40*mib || hard > uint64(used.Space.N()) || hard == 0 {
 			t.Errorf("archived: %v, quota %+v", err, used)
 		}
 		s.change("will be restored", "archive", "restore", "/capstor/store/cscs/eth/bio")

@@ -223,17 +223,17 @@ func TestFreeze(t *testing.T) {
 		soft, hard       planner.Limit
 		wantSoft, wantIt planner.Limit
 	}{
-		{"lowered", planner.Usage[planner.Bytes]{Known: true, N: 5<<20 + 1}, bytes(8 << 20),
+		{"lowered", planner.UsageOf(planner.Bytes(5<<20 + 1)), bytes(8 << 20),
 			bytes(9 << 20), bytes(5<<20 + 1024), bytes(5<<20 + 1024)},
-		{"soft below", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, bytes(2 << 20),
+		{"soft below", planner.UsageOf(planner.Bytes(5 << 20)), bytes(2 << 20),
 			bytes(9 << 20), bytes(2 << 20), bytes(5 << 20)},
-		{"unlimited", planner.Usage[planner.Bytes]{Known: true, N: 5 << 20}, planner.Unlimited(),
+		{"unlimited", planner.UsageOf(planner.Bytes(5 << 20)), planner.Unlimited(),
 			planner.Unlimited(), planner.Unlimited(), bytes(5 << 20)},
-		{"empty", planner.Usage[planner.Bytes]{Known: true}, bytes(8 << 20), bytes(9 << 20),
+		{"empty", planner.UsageOf(planner.Bytes(0)), bytes(8 << 20), bytes(9 << 20),
 			bytes(1 << 20), bytes(1 << 20)},
-		{"over its limit", planner.Usage[planner.Bytes]{Known: true, N: 12 << 20}, bytes(8 << 20),
+		{"over its limit", planner.UsageOf(planner.Bytes(12 << 20)), bytes(8 << 20),
 			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
-		{"usage unknown", planner.Usage[planner.Bytes]{Why: "an OST is down"}, bytes(8 << 20),
+		{"usage unknown", planner.UnknownUsage[planner.Bytes]("an OST is down"), bytes(8 << 20),
 			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
 	} {
 		w := newWorld(t)
@@ -241,7 +241,7 @@ func TestFreeze(t *testing.T) {
 		x.Action.Freeze = true
 		w.limits.Space, w.limits.Limits[planner.SpaceSoft],
 			w.limits.Limits[planner.SpaceHard] = c.used, c.soft, c.hard
-		w.limits.Inodes = planner.Usage[planner.Inodes]{Known: true, N: 5000}
+		w.limits.Inodes = planner.UsageOf(planner.Inodes(5000))
 		w.limits.Limits[planner.InodesHard] = planner.LimitOf[planner.Inodes](9000)
 		var told []string
 		e := w.engine()
@@ -255,7 +255,7 @@ func TestFreeze(t *testing.T) {
 			func(s string) bool {
 				return strings.Contains(s, "not frozen") &&
 					strings.Contains(s, "an OST is down")
-			}); said == c.used.Known {
+			}); said == c.used.Known() {
 			t.Errorf("%s: told %q", c.name, told)
 		}
 		if got := w.limits.Limits[planner.InodesHard]; got != planner.LimitOf(planner.Inodes(5000)) {

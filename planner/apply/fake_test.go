@@ -68,8 +68,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dirs: map[string]*planner.Directory{}, full: map[string]bool{}, next: 100,
 		fail: map[string]error{}, orders: map[string]planner.OrderState{},
 		answers: map[string][]Answer{}, effect: map[string]func(){}, moved: map[string]bool{}}
-	w.limits.Space, w.limits.Inodes = planner.Usage[planner.Bytes]{Known: true},
-		planner.Usage[planner.Inodes]{Known: true}
+	w.limits.Space, w.limits.Inodes = planner.UsageOf(planner.Bytes(0)),
+		planner.UsageOf(planner.Inodes(0))
 	w.limits.Limits = planner.NoLimits()
 	w.put("capstor", 0, 0, 0o755)
 	t.Cleanup(func() {

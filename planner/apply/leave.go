@@ -100,7 +100,7 @@ func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.Quo
 	case w.Shared:
 		why = "others use it now"
 	case why == "":
-		why = cmp.Or(now.Space.Why, now.Inodes.Why)
+		why = cmp.Or(now.Space.Why(), now.Inodes.Why())
 		for _, of := range planner.Quantities() {
 			freezeLimits(&want, of, &now, uint64(max(w.Unit, 1024)))
 		}

@@ -18,8 +18,8 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	const was = "capstor/bio"
 	used := func(handle string) planner.QuotaState {
 		q := planner.QuotaState{Handle: handle, Limits: planner.NoLimits(),
-			Space:  planner.Usage[planner.Bytes]{N: 5<<20 + 1, Known: true},
-			Inodes: planner.Usage[planner.Inodes]{N: 5000, Known: true}}
+			Space:  planner.UsageOf(planner.Bytes(5<<20 + 1)),
+			Inodes: planner.UsageOf(planner.Inodes(5000))}
 		q.Limits[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
 		return q
 	}

@@ -170,7 +170,7 @@ func known(limit planner.Bytes) planner.QuotaState {
 	if limit > 0 {
 		q.Limits[planner.SpaceHard] = planner.LimitOf(limit)
 	}
-	q.Space.Known, q.Inodes.Known = true, true
+	q.Space, q.Inodes = planner.UsageOf(planner.Bytes(0)), planner.UsageOf(planner.Inodes(0))
 	return q
 }
 
@@ -285,7 +285,7 @@ func TestUnclaimed(t *testing.T) {
 	if text, err := explain.Listed(t.Context(), in, "30999"); err == nil {
 		t.Errorf("nothing is there, and this is said:\n%s", text)
 	}
-	s.quota.Space.N = 1 << 30
+	s.quota.Space = planner.UsageOf(planner.Bytes(1 << 30))
 	says(t, listed(t, in, "30999"), "group 30999 on capstor\n", "no listed resource claims it now",
 		"1 GiB used")
 	says(t, listed(t, in, "30500"), "!no listed resource claims")

@@ -150,7 +150,7 @@ func (a *answer) unclaimed(ctx context.Context, what string) error {
 	}
 	defer done()
 	for i, q := range o.Quotas(ctx, targets) {
-		if q.LimitsWhy != "" || !hasOwnLimit(&q) && q.Space.N == 0 && q.Inodes.N == 0 {
+		if q.LimitsWhy != "" || !hasOwnLimit(&q) && q.Space.N() == 0 && q.Inodes.N() == 0 {
 			continue
 		}
 		a.heading(fmt.Sprintf("%s %d on %s", targets[i].Subject.By, id,

@@ -28,7 +28,10 @@ func TestAmount(t *testing.T) {
 // TestUsages: only usage of one resource alone is reported, and only if Waldur takes it.
 func TestUsages(t *testing.T) {
 	state := func(known bool) *planner.QuotaState {
-		return &planner.QuotaState{Space: planner.Usage[planner.Bytes]{N: 1 << 40, Known: known}}
+		if !known {
+			return &planner.QuotaState{}
+		}
+		return &planner.QuotaState{Space: planner.UsageOf(planner.Bytes(1 << 40))}
 	}
 	key := func(n string) planner.Key { return planner.Key{Item: id[:31] + n, System: "cap"} }
 	view := func(n string, s planner.Status, target planner.Target) planner.View {

@@ -92,12 +92,14 @@ func archived(in *Input) []Archived {
 			x.Note = "the quota of " + t.Subject.String() + " counts several of these"
 		case !read:
 			x.Note = "its quota was not read"
-		case !state.Space.Known:
-			x.Note = "what is used could not be read: " + planner.Clause(state.Space.Why)
+		case !state.Space.Known():
+			x.Note = "what is used could not be read: " + planner.Clause(state.Space.Why())
 		default:
-			x.Space = &state.Space.N
-			if state.Inodes.Known {
-				x.Inodes = &state.Inodes.N
+			space := state.Space.N()
+			x.Space = &space
+			if state.Inodes.Known() {
+				inodes := state.Inodes.N()
+				x.Inodes = &inodes
 			}
 			if t.Subject.By == planner.ByGroup {
 				x.Note = "all that " + t.Subject.String() + " owns on the filesystem"

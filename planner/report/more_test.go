@@ -49,7 +49,7 @@ func TestSizesOfArchived(t *testing.T) {
 	in.ArchiveStates = map[planner.Subject]planner.QuotaState{}
 	for _, x := range targets {
 		in.ArchiveStates[x.Subject] = planner.QuotaState{
-			Space: planner.Usage[planner.Bytes]{N: 5 * tib, Known: true}}
+			Space: planner.UsageOf(planner.Bytes(5 * tib))}
 	}
 	r := New(in)
 	for i, want := range []string{"", "stayed where it was", "", "counts several of these",

@@ -22,8 +22,8 @@ const tib = plantest.TiB
 // state returns a quota with a hard limit for space and one for files, and the usage.
 func state(hard, used, files, filesUsed uint64) *planner.QuotaState {
 	s := &planner.QuotaState{Limits: planner.NoLimits(),
-		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
-		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(filesUsed), Known: true}}
+		Space:  planner.UsageOf(planner.Bytes(used)),
+		Inodes: planner.UsageOf(planner.Inodes(filesUsed))}
 	s.Limits[planner.SpaceHard],
 		s.Limits[planner.InodesHard] = planner.LimitOf(planner.Bytes(hard)),
 		planner.LimitOf(planner.Inodes(files))
@@ -71,7 +71,7 @@ func site() Input {
 	unseen := &planner.QuotaState{LimitsWhy: "the MDT does not answer"}
 	add("unseen", 8, unseen)
 	add("free", 9, &planner.QuotaState{Limits: unlimited(),
-		Space: planner.Usage[planner.Bytes]{N: 1, Known: true}})
+		Space: planner.UsageOf(planner.Bytes(1))})
 	in.Archived = []planner.Archived{{Address: "/capstor/old", Archive: "capstor/.trash/1",
 		At: in.Now, Until: in.Now.Add(-time.Hour)}}
 	in.Holds = []planner.Hold{{Glob: "/capstor/**", Reason: "maintenance", By: "anna"}}
@@ -192,7 +192,7 @@ func TestOnDemand(t *testing.T) {
 			v.Target = planner.TargetUser
 		}
 	}
-	in.Quotas[len(in.Quotas)-1].State.Inodes.Known = true
+	in.Quotas[len(in.Quotas)-1].State.Inodes = planner.UsageOf(planner.Inodes(0))
 	data, err := New(in).OnDemand(in.Now)
 	if err != nil {
 		t.Fatal(err)

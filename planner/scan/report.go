@@ -213,7 +213,7 @@ func (x *Stray) size(q *planner.QuotaState, sharing int) {
 	default:
 		x.Space, x.Inodes = used(q)
 		if x.Space == nil {
-			x.Note = "what is used could not be read: " + q.Space.Why
+			x.Note = "what is used could not be read: " + q.Space.Why()
 		}
 	}
 }
@@ -231,13 +231,7 @@ func (q *Quota) fill(state *planner.QuotaState) {
 }
 
 func used(q *planner.QuotaState) (space *planner.Bytes, inodes *planner.Inodes) {
-	if q.Space.Known {
-		space = &q.Space.N
-	}
-	if q.Inodes.Known {
-		inodes = &q.Inodes.N
-	}
-	return space, inodes
+	return amount(q.Space), amount(q.Inodes)
 }
 
 // limits reports whether a quota limits anything.
@@ -294,4 +288,13 @@ func utf8Of(s string) string {
 		s = s[n:]
 	}
 	return b.String()
+}
+
+// amount returns the amount of a usage; nil if it is unknown.
+func amount[U planner.Bytes | planner.Inodes](u planner.Usage[U]) *U {
+	if !u.Known() {
+		return nil
+	}
+	n := u.N()
+	return &n
 }

@@ -196,7 +196,7 @@ func TestSizes(t *testing.T) {
 	targets := s.QuotaTargets(seen, nil)
 	states := statesOf(targets)
 	for i := range states {
-		states[i].Space = planner.Usage[planner.Bytes]{N: 5, Known: true}
+		states[i].Space = planner.UsageOf(planner.Bytes(5))
 	}
 	r := s.Report(targets, states)
 	if r.Directories[0].Space == nil || *r.Directories[0].Space != 5 {

@@ -95,9 +95,9 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 	case state.LimitsWhy != "":
 		e.fail(check, "%s", state.LimitsWhy)
 		return
-	case !state.Space.Known || !state.Inodes.Known:
+	case !state.Space.Known() || !state.Inodes.Known():
 		e.warn(check, "answered by %s, but the usage is unknown, so no limit would be lowered: %s",
-			state.Via, cmp.Or(state.Space.Why, state.Inodes.Why))
+			state.Via, cmp.Or(state.Space.Why(), state.Inodes.Why()))
 	default:
 		e.pass(check, "answered by %s", state.Via)
 	}

@@ -102,11 +102,9 @@ func toUnits(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint6
 
 // Unknown returns a state in which everything is unknown, for the given reason.
 func Unknown(via, why string) planner.QuotaState {
-	return planner.QuotaState{
-		LimitsWhy: why, Via: via,
-		Space:  planner.Usage[planner.Bytes]{Why: why},
-		Inodes: planner.Usage[planner.Inodes]{Why: why},
-	}
+	s := planner.UnknownQuota(why)
+	s.Via = via
+	return s
 }
 
 // Limit converts a limit that was read, n times unit, or 0 for no limit. The result is unknown if

@@ -70,11 +70,10 @@ func (t toy) Get(_ context.Context, id planner.Subject) planner.QuotaState {
 	q, ok := t.read()[t.key(id)]
 	if !ok {
 		return planner.QuotaState{Absent: true, Via: "toy", Limits: planner.NoLimits(),
-			Space: planner.Usage[planner.Bytes]{Known: true}, Inodes: planner.Usage[planner.Inodes]{Known: true}}
+			Space: planner.UsageOf(planner.Bytes(0)), Inodes: planner.UsageOf(planner.Inodes(0))}
 	}
 	return planner.QuotaState{Handle: strconv.Itoa(q.Number), Via: "toy", Limits: q.Limits,
-		Space: planner.Usage[planner.Bytes]{N: 1 << 12,
-			Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true}}
+		Space: planner.UsageOf(planner.Bytes(1 << 12)), Inodes: planner.UsageOf(planner.Inodes(1))}
 }
 
 func (t toy) List(context.Context, []planner.Subject) (providers.QuotaListing, error) {

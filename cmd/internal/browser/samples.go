@@ -100,8 +100,8 @@ func site(plan *planner.Plan, names []string) report.Input {
 			Target: planner.TargetProject, System: system,
 			Parent: customer, Managed: true})
 		s := &planner.QuotaState{Limits: planner.NoLimits(),
-			Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(used), Known: true},
-			Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(used >> 24), Known: true}}
+			Space:  planner.UsageOf(planner.Bytes(used)),
+			Inodes: planner.UsageOf(planner.Inodes(used >> 24))}
 		s.Limits[planner.SpaceHard] = planner.LimitOf(planner.Bytes(hard))
 		s.Limits[planner.SpaceSoft] = planner.LimitOf(planner.Bytes(hard - hard/10))
 		s.Limits[planner.InodesHard] = planner.LimitOf(planner.Inodes(hard >> 23))
@@ -166,8 +166,8 @@ func more(in *report.Input, names []string) {
 		a.System, a.QuotaBy, a.QuotaID = "capstor", planner.ByProject, uint32(900+i)
 		id, _ := a.Limited()
 		in.ArchiveStates[id.On("lustre")] = planner.QuotaState{
-			Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(i+3) * plantest.TiB, Known: true},
-			Inodes: planner.Usage[planner.Inodes]{N: 81204, Known: true}}
+			Space:  planner.UsageOf(planner.Bytes(i+3) * plantest.TiB),
+			Inodes: planner.UsageOf(planner.Inodes(81204))}
 	}
 	owner, group, mode, size := planner.UID(0), planner.GID(30999), "2770", planner.Bytes(12*plantest.TiB)
 	made := in.Now.AddDate(-2, 0, 0)

@@ -250,7 +250,7 @@ func TestFailedQuotaIsUnknown(t *testing.T) {
 	s.ok(s.set(t.Context(), "/a", hard(5)))
 	s.sim.Behave(vastsim.Behaviour{State: "FAILED"})
 	q, found := s.client.Get(t.Context(), "/a")
-	if !found || !strings.Contains(q.State.LimitsWhy, `"FAILED"`) || q.State.Space.Known {
+	if !found || !strings.Contains(q.State.LimitsWhy, `"FAILED"`) || q.State.Space.Known() {
 		t.Errorf("%v %+v", found, q)
 	}
 	s.sim.Behave(vastsim.Behaviour{State: "SOFT_EXCEEDED"})
@@ -278,7 +278,7 @@ func TestAbove(t *testing.T) {
 		s.ok(err)
 		for _, one := range of {
 			state, _ := got.Of(one)
-			all = append(all, state.Above)
+			all = append(all, state.Above())
 		}
 		return all
 	}

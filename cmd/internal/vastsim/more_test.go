@@ -33,7 +33,7 @@ func TestFileIsKept(t *testing.T) {
 			if _, err := c.Set(t.Context(), "/a", hard(5)); err != nil {
 				t.Fatal(err)
 			}
-		case !found || q.State.Limits != hard(5) || q.State.Space.N != 9 || q.State.Inodes.N != 2:
+		case !found || q.State.Limits != hard(5) || q.State.Space.N() != 9 || q.State.Inodes.N() != 2:
 			t.Errorf("run %d: %+v", run, q)
 		}
 		server.Close()

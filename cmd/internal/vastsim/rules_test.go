@@ -276,8 +276,8 @@ func TestLateUsage(t *testing.T) {
 	s.sim.Use(vastsim.Usage{Path: "/export/a", Capacity: 4})
 	for late, want := range map[bool]planner.Bytes{true: 3, false: 4} {
 		s.sim.Behave(vastsim.Behaviour{LateUsage: late})
-		if q, _ := s.client.Get(t.Context(), "/a"); !q.State.Space.Known ||
-			q.State.Space.N != want {
+		if q, _ := s.client.Get(t.Context(), "/a"); !q.State.Space.Known() ||
+			q.State.Space.N() != want {
 			t.Errorf("late %v: %+v", late, q.State.Space)
 		}
 	}

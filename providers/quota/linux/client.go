@@ -213,8 +213,8 @@ func (b *block) state() planner.QuotaState {
 			planner.InodesSoft: quota.Limit(b.u64(atISoft), planner.Inodes(1)),
 			planner.InodesHard: quota.Limit(b.u64(atIHard), planner.Inodes(1)),
 		},
-		Space:  planner.Usage[planner.Bytes]{N: planner.Bytes(b.u64(atCurSpace)), Known: true},
-		Inodes: planner.Usage[planner.Inodes]{N: planner.Inodes(b.u64(atCurInodes)), Known: true},
+		Space:  planner.UsageOf(planner.Bytes(b.u64(atCurSpace))),
+		Inodes: planner.UsageOf(planner.Inodes(b.u64(atCurInodes))),
 	}
 	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
 		return quota.Unknown(via, "a space limit is too large to be counted in bytes")

@@ -35,8 +35,8 @@ func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 	} {
 		c := simulatedKernel(func(uint32, uint32, *block) error { return errno })
 		got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500)
-		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known ||
-			got.Inodes.Known {
+		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known() ||
+			got.Inodes.Known() {
 			t.Errorf("%v: %+v", errno, got)
 		}
 		if _, err := c.List(t.Context(), t.TempDir(), planner.ByGroup, 1, 9); err == nil ||
@@ -61,7 +61,7 @@ func TestListEnds(t *testing.T) {
 func TestTooLargeALimitIsUnknown(t *testing.T) {
 	c := simulatedKernel(func(_, _ uint32, b *block) error { b.put64(atBHard, 1<<62); return nil })
 	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||
-		got.Space.Known {
+		got.Space.Known() {
 		t.Errorf("got %+v", got)
 	}
 }

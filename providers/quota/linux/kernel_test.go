@@ -176,8 +176,8 @@ func TestLimitsAreExact(t *testing.T) {
 func TestNeverSet(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		got := s.get(s.id())
-		if got.Limits != space(0, 0) || got.Space != (planner.Usage[planner.Bytes]{Known: true}) ||
-			got.Inodes != (planner.Usage[planner.Inodes]{Known: true}) {
+		if got.Limits != space(0, 0) || got.Space != (planner.UsageOf(planner.Bytes(0))) ||
+			got.Inodes != (planner.UsageOf(planner.Inodes(0))) {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -226,7 +226,7 @@ func TestUsage(t *testing.T) {
 		s.ok(s.write(dir, "a", 3*mib))
 		s.ok(s.write(dir, "b", 1))
 		got := s.get(id)
-		if got.Space.N < 3*mib || got.Space.N > 3*mib+64<<10 || got.Inodes.N != 3 {
+		if got.Space.N() < 3*mib || got.Space.N() > 3*mib+64<<10 || got.Inodes.N() != 3 {
 			t.Errorf("used %+v, %+v", got.Space, got.Inodes)
 		}
 		s.set(id, space(mib, mib), planner.Grace{}) // below what is used: taken, and no error
@@ -377,7 +377,7 @@ func TestQuotasOff(t *testing.T) {
 			t.Errorf("%s: set: %v", fs, err)
 		}
 		if got := New(0).Get(t.Context(), dir, planner.ByGroup,
-			60001); !strings.Contains(got.LimitsWhy, "grpquota") || got.Space.Known {
+			60001); !strings.Contains(got.LimitsWhy, "grpquota") || got.Space.Known() {
 			t.Errorf("%s: get: %+v", fs, got)
 		}
 		if _, err := New(0).List(t.Context(), dir, planner.ByProject, 1, 1000); err == nil {

@@ -182,8 +182,8 @@ func usageOf(t *testing.T, r *rig) {
 	if r.exact {
 		want = 1<<30 + 1
 	}
-	if got := r.get(t, 30500); got.Space != (planner.Usage[planner.Bytes]{N: want, Known: true}) ||
-		got.Inodes != (planner.Usage[planner.Inodes]{N: 7, Known: true}) {
+	if got := r.get(t, 30500); got.Space != (planner.UsageOf(planner.Bytes(want))) ||
+		got.Inodes != (planner.UsageOf(planner.Inodes(7))) {
 		t.Errorf("got %+v", got)
 	}
 	q := wanted()
@@ -199,7 +199,7 @@ func serverAway(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30500, 8<<30, 7)
 	r.lose()
 	r.set(t, 30500, wanted(), planner.Grace{})
-	if got := r.get(t, 30500); got.Space.Known || got.Space.Why == "" || !got.Inodes.Known ||
+	if got := r.get(t, 30500); got.Space.Known() || got.Space.Why() == "" || !got.Inodes.Known() ||
 		got.LimitsWhy != "" || got.Limits != wanted() {
 		t.Errorf("got %+v", got)
 	}
@@ -220,7 +220,7 @@ func errorsHelp(t *testing.T, r *rig) {
 	} {
 		r.fail(errno)
 		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() ||
-			got.Space.Known || got.Inodes.Known {
+			got.Space.Known() || got.Inodes.Known() {
 			t.Errorf("%v: get: %+v", errno, got)
 		}
 		err := r.client.Set(t.Context(), r.dir, planner.ByGroup, 30500, other, planner.Grace{})

@@ -168,7 +168,7 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	}
 	after := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
 	if after.Limits != wanted() || after.DefaultSpace || after.DefaultInodes ||
-		!after.Space.Known || !after.Inodes.Known {
+		!after.Space.Known() || !after.Inodes.Known() {
 		t.Errorf("got %+v", after)
 	}
 	r := s.records[[2]uint32{typeGroup, 5}]
@@ -221,18 +221,18 @@ func TestIOCTLMissingBits(t *testing.T) {
 	s := newServer()
 	s.hide = validSpace
 	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
-		q.Space.Known || q.Space.Why == "" || !q.Inodes.Known {
+		q.Space.Known() || q.Space.Why() == "" || !q.Inodes.Known() {
 		t.Errorf("space missing: %+v", q)
 	}
 	s.hide = validInodes
 	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
-		!q.Space.Known || q.Inodes.Known {
+		!q.Space.Known() || q.Inodes.Known() {
 		t.Errorf("inodes missing: %+v", q)
 	}
 	for _, bit := range []uint32{validBLimits, validILimits} {
 		s.hide = bit
 		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy == "" ||
-			q.Limits.Known() || q.Space.Known {
+			q.Limits.Known() || q.Space.Known() {
 			t.Errorf("limits missing: %+v", q)
 		}
 	}

@@ -161,8 +161,7 @@ func TestLFSGet(t *testing.T) {
 			planner.InodesSoft: planner.LimitOf[planner.Inodes](1000),
 			planner.InodesHard: planner.Unlimited(),
 		},
-		Space: planner.Usage[planner.Bytes]{N: 4096,
-			Known: true}, Inodes: planner.Usage[planner.Inodes]{N: 1, Known: true},
+		Space: planner.UsageOf(planner.Bytes(4096)), Inodes: planner.UsageOf(planner.Inodes(1)),
 	}
 	if s != want {
 		t.Errorf("got %+v, want %+v", s, want)
@@ -191,7 +190,7 @@ func TestLFSFailures(t *testing.T) {
 			t.Errorf("%q: set: got %v, want %q", c.script, err, c.want)
 		}
 		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy,
-			c.want) || s.Space.Known {
+			c.want) || s.Space.Known() {
 			t.Errorf("%q: get: got %+v, want %q", c.script, s, c.want)
 		}
 	}
@@ -214,7 +213,7 @@ func TestLFSThatOthersMayReplace(t *testing.T) {
 	asked := ""
 	l.trusted = func(program string) error { asked = program; return errors.New("a stranger may replace it") }
 	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy,
-		"a stranger may replace it") || q.Space.Known {
+		"a stranger may replace it") || q.Space.Known() {
 		t.Errorf("get: %+v", q)
 	}
 	err := l.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
@@ -238,7 +237,7 @@ func TestLFSHangs(t *testing.T) {
 		t.Fatalf("lfs was never run: %v", err)
 	}
 	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() ||
-		s.Space.Known {
+		s.Space.Known() {
 		t.Errorf("what a killed lfs printed was believed, or the reason is wrong: %+v", s)
 	}
 	if n := l.stuck(); n != 0 {

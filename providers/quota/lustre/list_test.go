@@ -55,7 +55,7 @@ func TestParseList(t *testing.T) {
 			}
 			one := got[1000]
 			if n, _ := one.Limits[planner.SpaceHard].Number(); n != 47185920*1024 ||
-				one.Space.N != 10485760*1024 || one.Inodes.N != 1234 {
+				one.Space.N() != 10485760*1024 || one.Inodes.N() != 1234 {
 				t.Errorf("%q: %+v", c.Cmd, one)
 			}
 		}

@@ -208,11 +208,11 @@ func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) p
 	n := U(f.n) * unit
 	switch {
 	case !f.known:
-		return planner.Usage[U]{Why: missing}
+		return planner.UnknownUsage[U](missing)
 	case n/unit != U(f.n):
-		return planner.Usage[U]{Why: fmt.Sprintf("%d is too large to be counted", f.n)}
+		return planner.UnknownUsage[U](fmt.Sprintf("%d is too large to be counted", f.n))
 	}
-	return planner.Usage[U]{N: n, Known: true}
+	return planner.UsageOf(n)
 }
 
 // saysDefault reports whether the output has the note "gid N is using default block quota setting",

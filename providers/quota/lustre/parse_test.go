@@ -89,8 +89,8 @@ func TestParseTranscripts(t *testing.T) {
 			if want != nil {
 				known[c.Version]++
 				compare(t, got, want)
-			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known ||
-				got.Inodes.Known {
+			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known() ||
+				got.Inodes.Known() {
 				t.Fatalf("want all unknown, got %+v", got)
 			}
 			space, inodes := strings.Contains(c.Stdout,
@@ -194,8 +194,8 @@ func TestParseOtherShapes(t *testing.T) {
 	} {
 		got := parse(c.dir, c.out, "", 0, testNow())
 		known := got.LimitsWhy == ""
-		if known != c.known || known && (got.Space.N != 4096 || got.Inodes.N != 1) ||
-			known != got.Space.Known {
+		if known != c.known || known && (got.Space.N() != 4096 || got.Inodes.N() != 1) ||
+			known != got.Space.Known() {
 			t.Errorf("%s: known %v, want %v: %+v", name, known, c.known, got)
 		}
 	}
@@ -210,7 +210,7 @@ func TestParsePartly(t *testing.T) {
 		exit   int
 	}{{"", 5}, {"", 0}, {"Warning: something is deprecated\n", 5}} {
 		got := parse("/mnt/a", row, c.stderr, c.exit, testNow())
-		if got.LimitsWhy != "" || got.Space.Known || got.Space.Why == "" || !got.Inodes.Known ||
+		if got.LimitsWhy != "" || got.Space.Known() || got.Space.Why() == "" || !got.Inodes.Known() ||
 			got.Ends().Space != testNow().Add(6*24*time.Hour) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
@@ -256,10 +256,10 @@ func FuzzParse(f *testing.F) {
 		if all != (got.LimitsWhy == "") || got.Limits.Known() != all {
 			t.Fatalf("limits known in part, or without saying why: %+v", got)
 		}
-		if !all && (got.Space.Known || got.Inodes.Known) {
+		if !all && (got.Space.Known() || got.Inodes.Known()) {
 			t.Fatalf("usage without limits: %+v", got)
 		}
-		if got.Space.Known == (got.Space.Why != "") || got.Inodes.Known == (got.Inodes.Why != "") {
+		if got.Space.Known() == (got.Space.Why() != "") || got.Inodes.Known() == (got.Inodes.Why() != "") {
 			t.Fatalf("unknown without a reason: %+v", got)
 		}
 		if exit != 0 && exit != exitEIO && all {

@@ -116,8 +116,8 @@ func (r Rig) unset(t *testing.T) {
 		got.Absent != r.traits(t).NeedsDirectory {
 		t.Errorf("never set: %+v", got)
 	}
-	if !got.Space.Known && got.Space.Why == "" || !got.Inodes.Known && got.Inodes.Why == "" ||
-		got.Absent && got.Space.Known {
+	if !got.Space.Known() && got.Space.Why() == "" || !got.Inodes.Known() && got.Inodes.Why() == "" ||
+		got.Absent && got.Space.Known() {
 		t.Errorf("used %+v, %+v", got.Space, got.Inodes)
 	}
 	if got := r.set(t, s, limits(0, 0, 0), planner.Grace{}); got.Absent ||
@@ -193,7 +193,7 @@ func (r Rig) usage(t *testing.T) {
 	s := r.Subject(t)
 	r.set(t, s, limits(0, 1<<30, 0), planner.Grace{})
 	r.Use(t, s, 1<<20)
-	if got := r.Client.Get(t.Context(), s); !got.Space.Known || got.Space.N < 1<<20 {
+	if got := r.Client.Get(t.Context(), s); !got.Space.Known() || got.Space.N() < 1<<20 {
 		t.Errorf("used %+v, want 1 MiB or more", got.Space)
 	}
 }
@@ -240,7 +240,7 @@ func (r Rig) failing(t *testing.T) {
 	r.set(t, s, was, planner.Grace{})
 	restore := r.Break(t)
 	got := r.Client.Get(t.Context(), s)
-	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known || got.Inodes.Known ||
+	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known() || got.Inodes.Known() ||
 		got.Absent {
 		t.Errorf("read %+v", got)
 	}

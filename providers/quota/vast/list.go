@@ -207,7 +207,9 @@ func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 // its usage.
 func noQuota() planner.QuotaState {
 	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
-	s.Space.Why, s.Inodes.Why = "no quota counts it", "no quota counts it"
+	const why = "no quota counts it"
+	s.Space, s.Inodes = planner.UnknownUsage[planner.Bytes](why),
+		planner.UnknownUsage[planner.Inodes](why)
 	return s
 }
 

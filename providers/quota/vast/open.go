@@ -98,7 +98,7 @@ func (s *onSystem) stateFrom(on map[string][]Quota, of planner.Subject) planner.
 	if !found {
 		q.State = noQuota()
 	}
-	q.State.Above = s.nearestAbove(on, full)
+	q.State.SetAbove(s.nearestAbove(on, full))
 	return stateOf(q, found)
 }
 

@@ -136,12 +136,12 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 		}
 		n, err := strconv.ParseUint(string(text), 10, 63)
 		if err != nil {
-			return planner.Usage[U]{Why: fmt.Sprintf("%s is %.40q: want a whole number", name, text)}
+			return planner.UnknownUsage[U](fmt.Sprintf("%s is %.40q: want a whole number", name, text))
 		}
-		u.N, u.Known = max(u.N, U(n)), true
+		u = planner.UsageOf(max(u.N(), U(n)))
 	}
-	if !u.Known {
-		u.Why = "VAST does not show " + strings.Join(names, " or ")
+	if !u.Known() {
+		return planner.UnknownUsage[U]("VAST does not show " + strings.Join(names, " or "))
 	}
 	return u
 }

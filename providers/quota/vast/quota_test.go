@@ -16,7 +16,7 @@ func TestParseQuota(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	q, err := parseQuota([]byte(example), now)
 	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy != "" ||
-		q.State.Space.N != 9 || !q.State.Inodes.Known {
+		q.State.Space.N() != 9 || !q.State.Inodes.Known() {
 		t.Errorf("%+v, %v", q, err)
 	}
 	want := planner.Limits{planner.SpaceHard: planner.LimitOf[planner.Bytes](5),
@@ -45,7 +45,7 @@ func TestParseQuotaUnknown(t *testing.T) {
 	for old, c := range map[string]string{`"used_capacity":1`: `"used_capacity":1.5`,
 		`"used_effective_capacity":9`: `"used_effective_capacity":-1`} {
 		if q, err := parseQuota([]byte(strings.Replace(example, old, c, 1)),
-			time.Now()); err != nil || q.State.Space.Known {
+			time.Now()); err != nil || q.State.Space.Known() {
 			t.Errorf("%s: %+v, %v", c, q.State, err)
 		}
 	}
