@@ -48,6 +48,8 @@ type parser struct {
 	// texts and limits hold the memory of the items.
 	texts  chunk.Texts
 	limits chunk.Items[planner.ProxyQuotas]
+	// repeats, if not nil, has the entries that are not parsed again.
+	repeats *repeats
 	// kept is roughly how many bytes the items so far take. It is at most maxKept.
 	kept, maxKept int
 }

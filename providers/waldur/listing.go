@@ -36,10 +36,16 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 	var moved []planner.Key
 	for i, s := range statuses {
 		before := len(l.items)
+		l.parser.repeats = l.proxy.options.Memory.of(s)
 		if err := l.read(ctx, filter{status: s}); err != nil {
 			return err
 		}
-		for _, it := range l.items[before:] {
+		l.proxy.options.Memory.keep(s, l.parser.repeats)
+		if l.seen == nil {
+			l.seen = make(map[planner.Key]int, len(l.items))
+		}
+		for j := range l.items[before:] {
+			it := &l.items[before+j]
 			if it.Key.Item == "" {
 				continue
 			}

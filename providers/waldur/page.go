@@ -73,7 +73,7 @@ func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 			p.in.fail("more than %d resources in one page", limit)
 			break
 		}
-		to = append(to, p.item(f.count))
+		to = append(to, p.entry(f.count))
 		p.keep(&to[len(to)-1])
 	}
 	return to

@@ -23,8 +23,9 @@ const restAfterParts = 20
 // Memory is what the listings of a process remember about the proxy. The zero value is ready to
 // use. It is safe for concurrent use.
 type Memory struct {
-	mu   sync.Mutex
-	rest int
+	mu      sync.Mutex
+	rest    int
+	entries remembered
 }
 
 // mayFilter reports whether this listing may be read in parts.

@@ -139,7 +139,7 @@ func (p *proxy) list(ctx context.Context, statuses []planner.Status) ([]planner.
 				return nil, fmt.Errorf("list resources: %s: %w; before: %w", p.place, wait, err)
 			}
 		}
-		r := listing{proxy: p, parser: newParser(), seen: map[planner.Key]int{}}
+		r := listing{proxy: p, parser: newParser()}
 		r.parser.maxKept = p.maxKept
 		if err = r.readAll(ctx, statuses); err == nil {
 			return r.items, nil
