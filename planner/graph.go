@@ -216,6 +216,9 @@ func (g *Graph) recordOf(n *node) (Record, bool) {
 	return g.input.Recorded.Records.at(int(n.record)), true
 }
 
+// maxLevels is the most levels of the tree that lead to a node, itself included.
+const maxLevels = 4
+
 // tree gives every node its tenant and customer, found through the parent ids.
 func (g *Graph) tree() {
 	nodes := map[Key]*node{}
@@ -226,16 +229,14 @@ func (g *Graph) tree() {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		for up, depth := n, 0; up != nil && depth < 4; depth++ {
+		for up, depth := n, 0; up != nil && depth < maxLevels; depth++ {
 			switch up.item.Target {
 			case TargetTenant:
 				n.tenant = up.item
 			case TargetCustomer:
 				n.customer = up.item
 			}
-			key := up.item.Key
-			key.Item = up.item.Parent
-			up = nodes[key]
+			up = nodes[up.item.parent()]
 		}
 	}
 }

@@ -154,7 +154,8 @@ func TestChecksAreOnTheFinalValues(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
-	p, _ := plan(&planner.Input{Items: items(project("bio", 30500), project("chem", 30501)),
+	p, _ := plan(&planner.Input{Complete: true,
+		Items: items(project("bio", 30500), project("chem", 30501)),
 		Overrides: overrides(
 			says{path: bio, then: planner.Wishes{Mode: ptr("2750"),
 				Quota: planner.Limits{planner.SpaceSoft: planner.LimitOf(3*tib + 1023)}}},

@@ -34,7 +34,11 @@ type override struct {
 	used bool
 }
 
+// reportUnmatched warns about overrides that match nothing, which a partial listing cannot show.
 func (g *Graph) reportUnmatched(active []*override) {
+	if !g.input.Complete {
+		return
+	}
 	for _, o := range active {
 		if !o.used {
 			src := o.Source()

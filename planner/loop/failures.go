@@ -84,6 +84,13 @@ func meaning(a *planner.Action) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// knows reports whether something is remembered about a resource beside its order.
+func (m *FailureHistory) knows(k planner.Key) bool {
+	_, failed := m.Failures[k]
+	_, did := m.did[k]
+	return failed || did
+}
+
 // failed notes a failure. If the same fails again, the wait doubles, and in quarantine it is an
 // hour.
 func (m *FailureHistory) failed(a *planner.Action, why string, now time.Time,

@@ -46,7 +46,7 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 		return p, err
 	}
 	r.orders = &perStatus{source, map[planner.Status]error{}}
-	r.ask = &engine.Request{Source: r.orders, OnlyListed: true, Complete: r.indexed,
+	r.ask = &engine.Request{Source: branchless{r.orders, r.loop}, OnlyListed: true, Complete: r.indexed,
 		Statuses: orderStatuses}
 	return r.loop.cfg.Engine.Plan(ctx, *r.ask)
 }

@@ -87,6 +87,34 @@ func TestOneBadStatus(t *testing.T) {
 	}
 }
 
+// TestBranchless: without an order, only what the loop knows about or what is above a resource
+// stays of the tenants and customers; with one, and where they are enforced, all stay.
+func TestBranchless(t *testing.T) {
+	item := func(name, parent string, target planner.Target) planner.Item {
+		return planner.Item{Key: planner.Key{Item: name}, Parent: parent, Target: target}
+	}
+	l := &Loop{history: newHistory()}
+	l.history.Failures[planner.Key{Item: "failed"}] = Failure{}
+	l.history.did[planner.Key{Item: "repeated"}] = repeated{}
+	items := []planner.Item{item("tenant", "", planner.TargetTenant),
+		item("above", "tenant", planner.TargetCustomer), item("idle", "", planner.TargetCustomer),
+		item("failed", "", planner.TargetCustomer), item("repeated", "", planner.TargetTenant),
+		item("waits", "above", planner.TargetProject)}
+	f := &fakeSource{items: map[planner.Status][]planner.Item{planner.StatusPending: items}}
+	for _, c := range []struct {
+		parents planner.ParentsPolicy
+		url     string
+		want    int
+	}{{planner.ParentsCreate, "", 5}, {planner.ParentsCreate, "u", 6}, {planner.ParentsEnforce, "", 6}} {
+		l.cfg.Engine = &engine.Engine{Settings: &planner.Settings{Parents: c.parents}}
+		items[5].URLs = map[planner.Callback]string{planner.Approve: c.url}
+		got, err := branchless{f, l}.List(context.Background(), orderStatuses)
+		if err != nil || len(got) != c.want || got[len(got)-1].Key.Item != "waits" {
+			t.Errorf("%+v: %d items, %v", c, len(got), err)
+		}
+	}
+}
+
 // TestStillCounts: what an item of the index counts as if a complete listing of orders lacks it.
 func TestStillCounts(t *testing.T) {
 	key := planner.Key{Item: "a", System: "capstor", DataType: "store"}

@@ -69,6 +69,23 @@ func (h rateLimited) List(ctx context.Context, statuses []planner.Status) ([]pla
 	return items, err
 }
 
+// branchless is the orders lane's source without the tenants and customers that have nothing to do
+// with a listed resource, as long as there is no order to carry out: the proxy always lists all of
+// them as pending. A site whose directories of tenants and customers are enforced needs all.
+type branchless struct {
+	engine.Source
+	loop *Loop
+}
+
+func (b branchless) List(ctx context.Context, statuses []planner.Status) ([]planner.Item, error) {
+	items, err := b.Source.List(ctx, statuses)
+	s := b.loop.cfg.Engine.Settings
+	if err != nil || engine.AnyOrder(items) || s.Parents == planner.ParentsEnforce {
+		return items, err
+	}
+	return planner.Related(s, items, b.loop.history.knows), nil
+}
+
 // perStatus is the orders lane's source. The proxy fails a whole listing because of one bad
 // resource. If that happens, perStatus lists each status by itself, so that only the status of the
 // bad resource fails. It does not ask for a failed status again in the same round.
