@@ -142,7 +142,7 @@ func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 func BenchmarkOrdersIdle(b *testing.B) {
 	for _, n := range benchSizes(b, 100_000) {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			site := newBenchSite(b, n, false)
+			site := newBenchLoop(b, n)
 			site.serveFrom(b, benchProxy(b, n).URL)
 			l, store := site.loop(b)
 			site.record(b, store)

@@ -90,6 +90,12 @@ type benchSite struct {
 	n                 int
 }
 
+// newBenchLoop makes a site of n resources whose listing a proxy gives. Only their tenant's directory stands.
+func newBenchLoop(b testing.TB, n int) *benchSite {
+	b.Helper()
+	return newBenchStorage(b, b.TempDir(), n)
+}
+
 // newBenchSite makes a site of n resources. Without directories only their tenant's stands.
 func newBenchSite(b testing.TB, n int, directories bool) *benchSite {
 	b.Helper()
@@ -97,6 +103,19 @@ func newBenchSite(b testing.TB, n int, directories bool) *benchSite {
 }
 
 func newBenchSiteIn(b testing.TB, dir string, n int, directories bool) *benchSite {
+	b.Helper()
+	s := newBenchStorage(b, dir, n)
+	const pageSize = 500
+	for from := 0; from < n; from += pageSize {
+		s.writePage(b, from, min(from+pageSize, n))
+	}
+	for i := 0; i < n && directories; i++ {
+		s.makeDirectory(b, benchResource(i))
+	}
+	return s
+}
+
+func newBenchStorage(b testing.TB, dir string, n int) *benchSite {
 	b.Helper()
 	s := &benchSite{dir: dir, root: filepath.Join(dir, "mnt"), config: filepath.Join(dir, "cscs-sync.hcl"), n: n}
 	config := fmt.Sprintf(`storage { root = %q }
@@ -112,13 +131,6 @@ system "capstor" {
 	}
 	if err := os.MkdirAll(filepath.Join(s.root, "capstor/store/cscs"), 0o755); err != nil {
 		b.Fatal(err)
-	}
-	const pageSize = 500
-	for from := 0; from < n; from += pageSize {
-		s.writePage(b, from, min(from+pageSize, n))
-	}
-	for i := 0; i < n && directories; i++ {
-		s.makeDirectory(b, benchResource(i))
 	}
 	return s
 }
