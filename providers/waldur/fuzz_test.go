@@ -2,7 +2,6 @@ package waldur
 
 import (
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -142,57 +141,4 @@ func FuzzDetail(f *testing.F) {
 			t.Errorf("%q: %q", text, d)
 		}
 	})
-}
-
-// BenchmarkPage500 reads a page of 500 items, one of ten with an order.
-func BenchmarkPage500(b *testing.B) {
-	items := make([]string, 500)
-	for i := range items {
-		items[i] = numbered(i)
-		if i%10 == 0 {
-			items[i] = strings.Replace(items[i], `"oldQuotas":null`,
-				fmt.Sprintf(`"set_state_done_url":"https://w/api/marketplace-orders/%032d/set_state_done/"`,
-					i), 1)
-		}
-	}
-	text := []byte(pageOf(items...))
-	p, to := newParser(), make([]planner.Item, 0, 500)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if page, err := p.page(to, text); err != nil || len(page.Items) != 500 {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkPage500Bare decodes the same page with encoding/json into the bare structure, to compare
-// it with the parser.
-func BenchmarkPage500Bare(b *testing.B) {
-	items := make([]string, 500)
-	for i := range items {
-		items[i] = numbered(i)
-	}
-	text := []byte(pageOf(items...))
-	type quota []struct {
-		Type, Unit, EnforcementType string
-		Quota                       json.Number
-	}
-	var page struct {
-		Resources []struct {
-			ItemID, Status, ParentItemID   string
-			MountPoint                     struct{ Default string }
-			Permission                     struct{ Value string }
-			StorageSystem, StorageDataType struct{ Key string }
-			Target                         struct{ TargetType string }
-			Quotas, NewQuotas              quota
-		}
-	}
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := json.Unmarshal(text, &page); err != nil || len(page.Resources) != 500 {
-			b.Fatal(err)
-		}
-	}
 }
