@@ -20,31 +20,32 @@ func UUID[T string | []byte](s T) (string, bool) {
 
 // AppendUUID appends what [UUID] returns.
 func AppendUUID[T string | []byte](to []byte, s T) ([]byte, bool) {
-	dashed := len(s) == 36
-	if !dashed && len(s) != 32 {
+	var id [32]byte
+	switch {
+	case len(s) == 32:
+		copy(id[:], s)
+	case len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-':
+		copy(id[:], s[:8])
+		copy(id[8:], s[9:13])
+		copy(id[12:], s[14:18])
+		copy(id[16:], s[19:23])
+		copy(id[20:], s[24:])
+	default:
 		return to, false
 	}
-	var id [32]byte
-	n := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if dashed && (i == 8 || i == 13 || i == 18 || i == 23) {
-			if c != '-' {
-				return to, false
-			}
-			continue
-		}
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'f':
-		case 'A' <= c && c <= 'F':
-			c += 'a' - 'A'
-		default:
+	for i := range id {
+		if id[i] = lowerHex[id[i]]; id[i] == 0 {
 			return to, false
 		}
-		id[n] = c
-		n++
 	}
 	return append(to, id[:]...), true
+}
+
+// lowerHex has the lower-case form of each hex digit, and 0 for every other byte.
+var lowerHex = [256]byte{
+	'0': '0', '1': '1', '2': '2', '3': '3', '4': '4', '5': '5', '6': '6', '7': '7', '8': '8', '9': '9',
+	'a': 'a', 'b': 'b', 'c': 'c', 'd': 'd', 'e': 'e', 'f': 'f',
+	'A': 'a', 'B': 'b', 'C': 'c', 'D': 'd', 'E': 'e', 'F': 'f',
 }
 
 // callbackURL checks a URL that the proxy gave and rewrites it to waldur.url. The URL must be below

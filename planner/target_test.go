@@ -121,6 +121,25 @@ func TestUUID(t *testing.T) {
 	}
 }
 
+// TestUUIDBytes: at each place, exactly the hex digits are accepted, and the dashes where they belong.
+func TestUUIDBytes(t *testing.T) {
+	const plain, dashed = "a83ef7cc6b325fe79540979c3f27097c", "a83ef7cc-6b32-5fe7-9540-979c3f27097c"
+	for _, id := range []string{plain, dashed} {
+		for at := range len(id) {
+			for c := range 256 {
+				b := []byte(id)
+				b[at] = byte(c)
+				want := strings.ReplaceAll(strings.ToLower(string(b)), "-", "")
+				fits := id[at] != '-' && strings.Contains("0123456789abcdefABCDEF", string(rune(c))) ||
+					id[at] == '-' && c == '-'
+				if got, ok := UUID(b); ok != fits || ok && got != want {
+					t.Errorf("%q: %q, %v", b, got, ok)
+				}
+			}
+		}
+	}
+}
+
 // FuzzCallbackURL: every accepted URL is below waldur.url, and has nothing that a server could read
 // as another path.
 func FuzzCallbackURL(f *testing.F) {
