@@ -209,6 +209,19 @@ func byObject() (all [fields]object) {
 	return all
 }
 
+// within is the last of the fields within each field, which follow it without a gap; the field
+// itself if there are none.
+var within = lastWithin()
+
+func lastWithin() (last [fields]field) {
+	for at := range fields {
+		for in := at; in != unread; in = table[in].in {
+			last[in] = at
+		}
+	}
+	return last
+}
+
 // fieldOf returns the field of the member called name in the object at field in.
 func fieldOf(in field, name []byte) field {
 	if len(name) > longestName {

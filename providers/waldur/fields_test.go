@@ -26,3 +26,18 @@ func TestFields(t *testing.T) {
 		}
 	}
 }
+
+// TestWithin: the fields within a field follow it without a gap.
+func TestWithin(t *testing.T) {
+	for f := inOrder + 1; f < fields; f++ {
+		for in := range fields {
+			above := in
+			for above != unread && above != f {
+				above = table[above].in
+			}
+			if (above == f) != (f <= in && in <= within[f]) {
+				t.Errorf("%v is from %d to %d, and field %d is %v", f, f, within[f], in, in)
+			}
+		}
+	}
+}

@@ -37,9 +37,11 @@ const (
 type parser struct {
 	in scanner
 	// got are the values of the text, the item and the quota that is being parsed.
-	got      [fields]value
-	quotas   *planner.ProxyQuotas
-	new      *planner.ProxyQuotas
+	got [fields]value
+	// before are the values of the item before, if it is one with which the next may be compared.
+	// members are the members of its objects, in their order.
+	before   [fields]value
+	members  [fields][]memberBefore
 	problem  string
 	strings  map[string]string
 	decimals map[string]planner.Decimal
@@ -59,6 +61,14 @@ func newParser() *parser {
 		maxKept: maxKept}
 }
 
+// start begins to read another text.
+func (p *parser) start(text []byte) {
+	p.in.start(text)
+	p.problem = ""
+	clear(p.got[:])
+	clear(p.before[:])
+}
+
 // bad notes what is wrong with a field of the current item or order. Only the first problem is
 // kept.
 func (p *parser) bad(at field, format string, args ...any) {
@@ -71,31 +81,17 @@ func (p *parser) badField(field, format string, args ...any) {
 	}
 }
 
-// collect parses the object at peek and keeps the values of its fields. It returns the number of
-// members.
-func (p *parser) collect(in field) int {
-	f := p.in.open()
-	for name, ok := p.in.member(&f); ok; name, ok = p.in.member(&f) {
-		p.store(fieldOf(in, name))
-	}
-	return f.count
-}
-
 // store parses the value of a field.
 func (p *parser) store(to field) {
 	c := p.in.peek()
 	switch {
 	case to == unread:
 		p.in.skip()
-	case c == '[' && to == itemQuotas:
-		p.got[to] = value{kind: kindArray}
-		p.quotas = p.quotaList(to)
-	case c == '[' && to == itemNewQuotas:
-		p.got[to] = value{kind: kindArray}
-		p.new = p.quotaList(to)
+	case c == '[' && (to == itemQuotas || to == itemNewQuotas):
+		p.got[to] = value{kind: kindArray, limits: p.quotaList(to)}
 	case c == '{' && to.composite():
 		p.got[to] = value{kind: kindObject}
-		p.got[to].count = p.collect(to)
+		p.got[to].count = int32(p.collect(to))
 	case c == '{', c == '[':
 		start := p.in.pos
 		k := p.in.skip()
@@ -110,27 +106,26 @@ func (p *parser) store(to field) {
 
 // item parses one entry of a listing. position counts from 1, and names the entry if it has no
 // readable id.
-func (p *parser) item(position int) planner.Item {
-	clear(p.got[firstItemField : lastItemField+1])
-	p.quotas, p.new, p.problem = nil, nil, ""
+func (p *parser) item(it *planner.Item, position int) {
+	p.problem = ""
 	if p.in.peek() != '{' {
-		k := p.in.skip()
-		return planner.Item{Problem: fmt.Sprintf("entry %d: want an object, got %v", position, k)}
+		it.Problem = fmt.Sprintf("entry %d: want an object, got %v", position, p.in.skip())
+		return
 	}
 	p.collect(inItem)
 	if p.in.err != nil {
-		return planner.Item{}
+		return
 	}
-	it := planner.Item{Quotas: p.quotas, NewQuotas: p.new}
-	p.identity(&it)
-	p.intent(&it)
-	p.target(&it)
-	p.callbacks(&it)
+	it.Quotas, it.NewQuotas = p.got[itemQuotas].limits, p.got[itemNewQuotas].limits
+	p.identity(it)
+	p.intent(it)
+	p.target(it)
+	p.callbacks(it)
 	it.Problem = p.problem
 	if it.Problem != "" && it.Key.Item == "" {
 		it.Problem = fmt.Sprintf("entry %d: %s", position, it.Problem)
 	}
-	return it
+	p.nextItem()
 }
 
 // identity parses the three parts of the key, as far as they can be read, and the parent.

@@ -22,9 +22,7 @@ func (p *parser) order(text []byte) (planner.Order, error) {
 	if len(text) > maxOrderBytes {
 		return planner.Order{}, fmt.Errorf("order is longer than %d KiB", maxOrderBytes>>10)
 	}
-	p.in.start(text)
-	clear(p.got[:])
-	p.problem = ""
+	p.start(text)
 	if p.in.peek() != '{' {
 		if p.in.err == nil {
 			p.in.unexpected("the JSON object of an order")

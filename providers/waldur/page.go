@@ -35,9 +35,7 @@ func (p *parser) page(items []planner.Item, text []byte) (listingPage, error) {
 	if len(text) > maxPageBytes {
 		return listingPage{}, fmt.Errorf("page is longer than %d MiB", maxPageBytes>>20)
 	}
-	p.in.start(text)
-	clear(p.got[:])
-	p.problem = ""
+	p.start(text)
 	page := listingPage{Items: items}
 	if p.in.peek() != '{' {
 		return listingPage{}, p.notAPage()
@@ -73,15 +71,17 @@ func (p *parser) items(to []planner.Item, limit int) []planner.Item {
 			p.in.fail("more than %d resources in one page", limit)
 			break
 		}
-		to = append(to, p.entry(f.count))
-		p.keep(&to[len(to)-1])
+		to = append(to, planner.Item{})
+		it := &to[len(to)-1]
+		p.entry(it, f.count)
+		p.keep(it)
 	}
 	return to
 }
 
 // array parses a bare array of items. It has no pagination, and only its size in bytes is limited.
 func (p *parser) array(text []byte) ([]planner.Item, error) {
-	p.in.start(text)
+	p.start(text)
 	if p.in.peek() != '[' {
 		p.in.unexpected("an array of resources")
 		return nil, p.in.err
@@ -96,7 +96,7 @@ func (p *parser) array(text []byte) ([]planner.Item, error) {
 // pagesIn returns the entries of an array of pages. It returns none if the first entry is not a
 // page.
 func (p *parser) pagesIn(text []byte) ([][]byte, error) {
-	p.in.start(text)
+	p.start(text)
 	p.in.peek()
 	var pages [][]byte
 	f := p.in.open()

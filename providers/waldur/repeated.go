@@ -79,23 +79,24 @@ func (r *repeats) add(text []byte, it *planner.Item) {
 }
 
 // entry parses the entry at peek, unless the last listing had the same one.
-func (p *parser) entry(position int) planner.Item {
+func (p *parser) entry(it *planner.Item, position int) {
 	isObject := p.in.peek() == '{'
 	start := p.in.pos
 	if p.repeats == nil || !isObject {
-		return p.item(position)
+		p.item(it, position)
+		return
 	}
-	if it, length, ok := p.repeats.find(p.in.text[start:]); ok {
+	if found, length, ok := p.repeats.find(p.in.text[start:]); ok {
 		p.in.pos += length
-		return it
+		*it = found
+		return
 	}
-	it := p.item(position)
+	p.item(it, position)
 	if p.in.err == nil && it.Problem == "" { // a problem names the position
 		p.repeats.differ()
 		p.repeats.now.parsed++
-		p.repeats.add(bytes.Clone(p.in.text[start:p.in.pos]), &it)
+		p.repeats.add(bytes.Clone(p.in.text[start:p.in.pos]), it)
 	}
-	return it
 }
 
 // remembered are the last listings by status.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/waldur/cscs-storage-sync/planner"
 )
 
 // maxNesting is how deeply objects and arrays may be nested; the proxy's answers need 6.
@@ -46,9 +48,11 @@ func (k kind) String() string {
 type value struct {
 	kind    kind
 	escaped bool
-	raw     []byte
 	// count is the number of members of an object whose members were collected.
-	count int
+	count int32
+	raw   []byte
+	// limits are those of an array of quotas.
+	limits *planner.ProxyQuotas
 }
 
 // scanner reads one JSON text (RFC 8259) strictly, in one pass and without building values. It
@@ -147,6 +151,7 @@ func (s *scanner) element(f *frame, closing byte) bool {
 			return false
 		}
 		s.pos++
+		s.peek()
 	}
 	f.count++
 	return true
@@ -158,6 +163,11 @@ func (s *scanner) member(f *frame) ([]byte, bool) {
 	if !s.element(f, '}') {
 		return nil, false
 	}
+	return s.name(f)
+}
+
+// name reads a member's name and moves to its value.
+func (s *scanner) name(f *frame) ([]byte, bool) {
 	if s.peek() != '"' {
 		s.unexpected("a member's name")
 		return nil, false
