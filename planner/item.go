@@ -117,7 +117,8 @@ func (it *Item) IsOrdered() bool {
 }
 
 // ProxyQuotas are limits as the proxy states them: space in tera, whose unit the configuration
-// gives, and inodes in ones.
+// gives, and inodes in ones. Items with the same limits may share them, so they must not be
+// changed.
 type ProxyQuotas [NumLimits]Decimal
 
 // Callback is a call to Waldur about an order or a resource.

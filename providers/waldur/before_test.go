@@ -149,6 +149,15 @@ func TestFewMembersKept(t *testing.T) {
 	}
 }
 
+// TestSharedQuotas: entries share limits that are written alike, and only those.
+func TestSharedQuotas(t *testing.T) {
+	items := parse(t, pageOf(listed(1), listed(2), listed(21), goodItem)).Items
+	if items[0].Quotas != items[2].Quotas || items[0].Quotas == items[1].Quotas ||
+		*items[0].Quotas == *items[1].Quotas || *items[0].Quotas == *items[3].Quotas {
+		t.Errorf("%v, %v, %v, %v", items[0].Quotas, items[1].Quotas, items[2].Quotas, items[3].Quotas)
+	}
+}
+
 // FuzzNeighbours: an entry is read the same whatever is before it.
 func FuzzNeighbours(f *testing.F) {
 	all := append(neighbours(f), realEntries(f)...)

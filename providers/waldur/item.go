@@ -13,6 +13,8 @@ const (
 	maxInterned      = 1 << 16
 	maxInternedBytes = 128
 	maxDecimals      = 1 << 12
+	maxLists         = 1 << 12
+	maxListBytes     = 512
 )
 
 // The largest values of an item, in bytes. A longer value is a problem of that item and is not
@@ -45,8 +47,10 @@ type parser struct {
 	problem  string
 	strings  map[string]string
 	decimals map[string]planner.Decimal
-	buf      []byte
-	idRoom   [32]byte
+	// lists are the limits of arrays of quotas, by their text.
+	lists  map[string]*planner.ProxyQuotas
+	buf    []byte
+	idRoom [32]byte
 	// texts and limits hold the memory of the items.
 	texts  chunk.Texts
 	limits chunk.Items[planner.ProxyQuotas]
@@ -58,7 +62,7 @@ type parser struct {
 
 func newParser() *parser {
 	return &parser{strings: map[string]string{}, decimals: map[string]planner.Decimal{},
-		maxKept: maxKept}
+		lists: map[string]*planner.ProxyQuotas{}, maxKept: maxKept}
 }
 
 // start begins to read another text.
