@@ -42,10 +42,12 @@ type parser struct {
 	got [fields]value
 	// before are the values of the item before, if it is one with which the next may be compared.
 	// members are the members of its objects, in their order.
-	before   [fields]value
-	members  [fields][]memberBefore
-	problem  string
-	strings  map[string]string
+	before  [fields]value
+	members [fields][]memberBefore
+	problem string
+	strings map[string]string
+	// words are the strings that the fields had last.
+	words    [fields]string
 	decimals map[string]planner.Decimal
 	// lists are the limits of arrays of quotas, by their text.
 	lists  map[string]*planner.ProxyQuotas
@@ -143,7 +145,7 @@ func (p *parser) identity(it *planner.Item) {
 		it.Key.DataType = p.interned(itemDataTypeKey)
 	}
 	if k := p.got[itemParent].kind; k != kindNull && k != kindMissing {
-		it.Parent = p.intern(p.id(itemParent))
+		it.Parent = p.intern(itemParent, p.id(itemParent))
 	}
 }
 
@@ -201,7 +203,11 @@ func (p *parser) target(it *planner.Item) {
 		p.bad(itemTargetItem, "want an object, got %v", p.got[itemTargetItem].kind)
 		return
 	}
-	if k := p.got[name].kind; k != kindNull && k != kindMissing {
+	switch k := p.got[name].kind; {
+	case k == kindNull || k == kindMissing:
+	case it.Target == planner.TargetProject: // hardly any two have the same name
+		it.Name = p.texts.Keep(p.shortString(name, maxWord))
+	default:
 		it.Name = p.interned(name)
 	}
 	if gid != unread {
@@ -284,7 +290,7 @@ func (p *parser) id(at field) []byte {
 }
 
 // interned returns the string at a field, which is stored once however many items have it.
-func (p *parser) interned(at field) string { return p.intern(p.shortString(at, maxWord)) }
+func (p *parser) interned(at field) string { return p.intern(at, p.shortString(at, maxWord)) }
 
 // shortString returns the string at a field, or nil if it is longer than most bytes.
 func (p *parser) shortString(at field, most int) []byte {
@@ -309,14 +315,19 @@ func (p *parser) keep(it *planner.Item) {
 	}
 }
 
-func (p *parser) intern(b []byte) string {
-	if s, ok := p.strings[string(b)]; ok {
-		return s
+// intern returns b, which is from a field of the current item, as a string that is stored once.
+func (p *parser) intern(at field, b []byte) string {
+	if last := p.words[at]; string(b) == last {
+		return last
 	}
-	s := p.texts.Keep(b)
-	if len(p.strings) < maxInterned && len(b) <= maxInternedBytes {
+	s, ok := p.strings[string(b)]
+	if !ok {
+		s = p.texts.Keep(b)
+	}
+	if !ok && len(p.strings) < maxInterned && len(b) <= maxInternedBytes {
 		p.strings[s] = s
 	}
+	p.words[at] = s
 	return s
 }
 

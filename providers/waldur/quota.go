@@ -25,8 +25,8 @@ func (p *parser) quotaList(in field) *planner.ProxyQuotas {
 	return q
 }
 
-// readQuotas parses the array of limits at peek. A limit that is missing stays "not given", which is
-// unknown and never zero.
+// readQuotas parses the array of limits at peek. A limit that is missing stays "not given", which
+// is unknown and never zero.
 func (p *parser) readQuotas(in field) *planner.ProxyQuotas {
 	q := p.limits.New()
 	f := p.in.open()
