@@ -121,6 +121,17 @@ func check(t *testing.T, cmd *exec.Cmd) string {
 	return out.String()
 }
 
+// TestAfterAFailure: a demo that could not start leaves a folder that the next one clears.
+func TestAfterAFailure(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "demo")
+	for range 2 {
+		err := run([]string{"-dir", dir, "-bin", t.TempDir()}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "lfs-sim") {
+			t.Fatalf("without its programs: %v", err)
+		}
+	}
+}
+
 // A folder that no demo created is left as it is, whatever the names of its files.
 func TestClearLeavesWhatIsNotOurs(t *testing.T) {
 	dir := t.TempDir()

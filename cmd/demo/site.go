@@ -73,6 +73,10 @@ func (d *demo) site() (stop func(), err error) {
 	if err := d.clear(); err != nil {
 		return nil, err
 	}
+	// The scenario comes first: by it the next demo knows the folder, also if this one goes no further.
+	if err := d.write("scenario.json", scenario); err != nil {
+		return nil, err
+	}
 	for _, dir := range []string{"mnt/capstor", "mnt/vast"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, dir), 0o755); err != nil {
 			return nil, err
@@ -87,9 +91,6 @@ func (d *demo) site() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lfs-sim: %w: %s", err, out)
 	}
-	if err := d.write("scenario.json", scenario); err != nil {
-		return nil, err
-	}
 	stop, err = d.simulator()
 	if err != nil {
 		return nil, err
@@ -101,11 +102,13 @@ func (d *demo) site() (stop func(), err error) {
 	return stop, nil
 }
 
-// clear removes the folder of an earlier demo, and nothing else.
+// clear removes what an earlier demo left in the folder, and nothing else. The folder exists then.
 func (d *demo) clear() error {
 	left, err := os.ReadFile(filepath.Join(d.dir, "scenario.json"))
 	if err == nil && string(left) == scenario {
-		return os.RemoveAll(d.dir)
+		if err := os.RemoveAll(d.dir); err != nil {
+			return err
+		}
 	}
 	entries, err := os.ReadDir(d.dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
