@@ -89,7 +89,7 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if err := file.Check(); err != nil {
 		return fmt.Errorf("plan %s: %w", path, err)
 	}
-	o.id = canonical.ID(file.Plan.Core)
+	o.id = file.ID()
 	s, err := o.openForApply(a)
 	if err != nil {
 		return err
@@ -98,7 +98,9 @@ func (o *applyOptions) runFile(ctx context.Context, a *app, path string) error {
 	if err != nil {
 		return err
 	}
-	return o.apply(ctx, a, s, &engine.Proposal{Plan: file.Plan, ID: o.id, Path: path, Blocks: blocks})
+	p := engine.InFile(file, path)
+	p.Blocks = blocks
+	return o.apply(ctx, a, s, p)
 }
 
 // openForApply opens a configuration and checks that an apply can use it.

@@ -98,7 +98,7 @@ func (o *approveOptions) run(a *app, path string) error {
 		return fmt.Errorf("approve plan %s: %w", path, err)
 	}
 	a.term.Tell("Approved plan %s as %s. To apply it: cscs-sync apply %s",
-		canonical.ShortID(canonical.ID(file.Plan.Core)),
+		canonical.ShortID(file.ID()),
 		render.Escape(made.Message.Name), render.ShellWord(path))
 	return nil
 }

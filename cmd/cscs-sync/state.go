@@ -130,7 +130,7 @@ func (a *app) abandon(ctx context.Context, plan, reason string) error {
 	}
 	id := plan
 	if file, err := a.readPlan(plan); err == nil {
-		id = canonical.ID(file.Plan.Core)
+		id = file.ID()
 	}
 	err := a.locked(ctx, func(tx ledger.Tx, by ledger.Person) (err error) {
 		id, err = upkeep.Abandon(tx, id, reason, by)

@@ -96,8 +96,9 @@ func (o *verifyOptions) verify(a *app, path string) (*engine.Verification, error
 	if node != nil {
 		verifier.Node = node.Engine()
 	}
-	return v, verifier.Verify(v, &engine.Proposal{Plan: file.Plan, ID: v.ID, Path: path,
-		Blocks: blocks})
+	p := engine.InFile(file, path)
+	p.Blocks = blocks
+	return v, verifier.Verify(v, p)
 }
 
 // rules returns the rules from --allowed-signers, or from the configuration. With a configuration,

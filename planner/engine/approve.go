@@ -68,10 +68,10 @@ func AddApproval(existing []byte, shown *planner.Plan, block []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	if canonical.ContextDigest(file.Plan) != canonical.ContextDigest(shown) {
+	if file.ContextDigest() != canonical.ContextDigest(shown) {
 		return nil, Refuse(Tampered, fmt.Errorf("the plan changed after it was shown: it is plan %s "+
 			"now, planned %s; nothing was approved; approve it again",
-			canonical.ShortID(canonical.ID(file.Plan.Core)),
+			canonical.ShortID(file.ID()),
 			planner.Minute(file.Plan.Context.Made)))
 	}
 	if n := len(file.Approvals); n >= approval.MaxBlocks {

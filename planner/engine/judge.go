@@ -10,6 +10,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/approval"
 	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/policy"
 )
 
@@ -55,6 +56,22 @@ type Proposal struct {
 	// Ask is how the loop asks the proxy for the plan's resources. If it is nil, the apply asks the
 	// proxy for everything.
 	Ask *Request
+	// digest is the plan's [canonical.ContextDigest], once it is known.
+	digest string
+}
+
+// InFile proposes the plan of a plan file.
+func InFile(file *planfile.File, path string) *Proposal {
+	return &Proposal{Plan: file.Plan, ID: file.ID(), Path: path, Blocks: file.Approvals,
+		digest: file.ContextDigest()}
+}
+
+// contextDigest returns the plan's [canonical.ContextDigest]. It encodes the plan at most once.
+func (p *Proposal) contextDigest() string {
+	if p.digest == "" {
+		p.digest = canonical.ContextDigest(p.Plan)
+	}
+	return p.digest
 }
 
 // Name returns the name of the plan for messages.
@@ -104,7 +121,7 @@ func (e *Engine) Judge(p *Proposal, started bool) ([]ledger.Approval, error) {
 // verdict judges the approvals of a plan, also by what the state knows about them.
 func (e *Engine) verdict(p *Proposal, rules approval.Rules, started bool) (approval.Verdict,
 	error) {
-	in := approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan), File: p.Name(),
+	in := approval.Input{Plan: p.ID, Context: p.contextDigest(), File: p.Name(),
 		Blocks: p.Blocks, Rules: rules,
 		Now: e.Now(), Started: started}
 	var v approval.Verdict

@@ -150,7 +150,8 @@ func (p *Proposal) standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 	case ok && !known.Renewed(p.Plan.Context.Ledger):
 		return false, at, p.ended(known)
 	}
-	by, err := tx.Superseded(p.start())
+	by, err := tx.Superseded(ledger.PlanStart{ID: p.ID, Made: p.Plan.Context.Made,
+		Ledger: p.Plan.Context.Ledger, Keys: KeysOf(p.Plan)})
 	if err != nil {
 		return false, at, err
 	}
@@ -159,7 +160,7 @@ func (p *Proposal) standing(tx ledger.Tx) (begun bool, at time.Time, err error) 
 
 // start returns what the ledger records when the plan begins.
 func (p *Proposal) start() ledger.PlanStart {
-	return ledger.PlanStart{ID: p.ID, Context: canonical.ContextDigest(p.Plan),
+	return ledger.PlanStart{ID: p.ID, Context: p.contextDigest(),
 		Made: p.Plan.Context.Made, Ledger: p.Plan.Context.Ledger,
 		Keys: KeysOf(p.Plan), Changed: ledger.ChangedBy(&p.Plan.Core)}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/approval"
-	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/planfile"
 	"github.com/waldur/cscs-storage-sync/planner/render"
@@ -65,7 +64,7 @@ type Verifier struct {
 // Intact begins the verification of a plan file: it checks whether the text says what the plan
 // says.
 func Intact(file *planfile.File) *Verification {
-	v := &Verification{ID: canonical.ID(file.Plan.Core), OK: true, Approvals: []approval.Judged{}}
+	v := &Verification{ID: file.ID(), OK: true, Approvals: []approval.Judged{}}
 	v.add(checkIntact, file.Check(), "the text is exactly the rendering of the plan in the file")
 	return v
 }
@@ -94,7 +93,7 @@ func (c *Verifier) verdict(p *Proposal, started bool) (approval.Verdict, error) 
 	if c.Node != nil {
 		return c.Node.verdict(p, c.Rules, started)
 	}
-	return approval.Judge(approval.Input{Plan: p.ID, Context: canonical.ContextDigest(p.Plan),
+	return approval.Judge(approval.Input{Plan: p.ID, Context: p.contextDigest(),
 		File: p.Path, Blocks: p.Blocks, Rules: c.Rules, Now: c.Now})
 }
 

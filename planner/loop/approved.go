@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner/backoff"
-	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
@@ -98,8 +97,7 @@ func (r *round) approvedHeld(path string) (p *engine.Proposal, by string, begun 
 		// A plan that this version can't use is kept or removed when the round writes its own held plans.
 		return nil, "", false, err
 	}
-	p = &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
-		Blocks: file.Approvals}
+	p = engine.InFile(file, path)
 	begun, _, err = r.loop.cfg.Engine.Begun(p)
 	if engine.IsRefused(err) {
 		r.loop.log.Info("held plan is over", "plan", path, "code", codeOf(err), "because", err.Error())

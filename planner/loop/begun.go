@@ -126,8 +126,8 @@ func (r *round) begunAt(path string) (*engine.Proposal, error) {
 	if why != nil {
 		return nil, r.keepBegunUnusable(path, why)
 	}
-	p := &engine.Proposal{Plan: file.Plan, ID: canonical.ID(file.Plan.Core), Path: path,
-		Blocks: file.Approvals, Policy: r.loop.cfg.Engine.Policy.Digest()}
+	p := engine.InFile(file, path)
+	p.Policy = r.loop.cfg.Engine.Policy.Digest()
 	begun, _, err := r.loop.cfg.Engine.Begun(p)
 	switch {
 	case err == nil && !begun:

@@ -58,8 +58,8 @@ type File struct {
 	// Approvals are the blocks of approvals, as [EncodeApproval] writes them, in the order of the
 	// file.
 	Approvals [][]byte
-	// id is the plan's id, as [canonical.ID] computes it.
-	id string
+	// id and digest are the plan's id and the digest of the machine's part.
+	id, digest string
 	// head is the file up to the end of the machine's part.
 	head []byte
 }
@@ -175,10 +175,18 @@ func (f *File) read(part []byte) (shown func() []byte, err error) {
 		return nil, unread(err)
 	}
 	if invalid == nil {
-		f.Plan, f.id = plan, reading.ID
+		f.Plan, f.id, f.digest = plan, reading.ID, canonical.Digest(part)
 	}
 	return shown, invalid
 }
+
+// ID returns what [canonical.ID] computes for the plan, and ContextDigest what
+// [canonical.ContextDigest] does. Both are taken from the file, which was compared with what these
+// would encode.
+func (f *File) ID() string { return f.id }
+
+// ContextDigest returns the digest of the machine's part: see ID.
+func (f *File) ContextDigest() string { return f.digest }
 
 // Show returns [render.Text] of the plan. If the text of the file is the same or differs only by
 // colour, Show uses it, because it is known to be right.

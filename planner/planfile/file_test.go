@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/waldur/cscs-storage-sync/planner/canonical"
 	"github.com/waldur/cscs-storage-sync/planner/plantest"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
@@ -51,6 +52,10 @@ func TestWrittenBackByteForByte(t *testing.T) {
 		if !bytes.Equal(f.Bytes(), data) || f.Colored != colored || f.Foreign {
 			t.Errorf("colored %t: not the same file: colored %t, foreign %t", colored, f.Colored,
 				f.Foreign)
+		}
+		if f.ID() != canonical.ID(f.Plan.Core) ||
+			f.ContextDigest() != canonical.ContextDigest(f.Plan) {
+			t.Errorf("colored %t: the digests are not those of the plan", colored)
 		}
 		if err := f.AddApproval(EncodeApproval([]byte("first"))); err != nil {
 			t.Fatal(err)

@@ -311,6 +311,10 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(file.Bytes(), normalise(data)) {
 			t.Fatal("what parses is not written back")
 		}
+		if file.ID() != canonical.ID(file.Plan.Core) ||
+			file.ContextDigest() != canonical.ContextDigest(file.Plan) {
+			t.Fatal("its digests are not those of its plan")
+		}
 		if file.Foreign {
 			return
 		}

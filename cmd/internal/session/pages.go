@@ -81,7 +81,7 @@ func heldPlan(store *state.Store, short string) (*planner.Plan, error) {
 			continue
 		}
 		file, why, err := loop.ReadUsable(store.Files(), filepath.Join(folder, name))
-		if err == nil && why == nil && canonical.ShortID(canonical.ID(file.Plan.Core)) == short {
+		if err == nil && why == nil && canonical.ShortID(file.ID()) == short {
 			return file.Plan, nil
 		}
 	}
