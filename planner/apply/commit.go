@@ -16,11 +16,13 @@ import (
 func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	e.reached("journal")
 	err := e.Journal.Update(func(tx ledger.Tx) error {
+		var steps []ledger.Step
 		for _, o := range outcomes {
 			if o == nil {
 				continue
 			}
-			err := e.commitOne(tx, job, o)
+			some, err := e.commitOne(tx, job, o)
+			steps = append(steps, some...)
 			if errors.Is(err, ledger.ErrUnfit) {
 				o.err = errors.Join(o.err,
 					fmt.Errorf("record %s: %w", job.Work[o.index].Action.Address, err))
@@ -28,7 +30,10 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 				return err
 			}
 		}
-		return nil
+		if steps == nil {
+			return nil
+		}
+		return tx.AppendSteps(job.ID, steps)
 	})
 	e.reached("record written")
 	if err != nil {
@@ -38,20 +43,21 @@ func (e *Engine) commit(job *Job, outcomes []*outcome) error {
 	return nil
 }
 
-func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) error {
+// commitOne writes what belongs to one resource, and returns the steps to journal.
+func (e *Engine) commitOne(tx ledger.Tx, job *Job, o *outcome) (steps []ledger.Step, err error) {
 	w := &job.Work[o.index]
 	// A move that was made is recorded, whatever failed after it.
 	if err := e.commitRecord(tx, w, o); err != nil {
-		return err
+		return nil, err
 	}
 	step := ledger.Step{Key: w.Action.Key, Name: stepNames[statusOf(o.err)], Inode: o.inode,
 		Note: strings.Join(o.steps, " ")}
 	if o.err != nil {
 		step.Note = o.err.Error()
-	} else if err := e.putInOutbox(tx, job, w, o); err != nil {
-		return err
+	} else if steps, err = e.putInOutbox(tx, job, w, o); err != nil {
+		return steps, err
 	}
-	return tx.AppendSteps(job.ID, []ledger.Step{step})
+	return append(steps, step), nil
 }
 
 // stepNames are the journal's words for how the work on a resource ended.

@@ -14,22 +14,21 @@ const stepQueued = "queued"
 
 // putInOutbox puts the callbacks of a resource into the outbox and loads all that wait there. It
 // never adds a callback again that this plan has added before. A callback that an earlier plan left
-// for the same order is dropped if this plan sends it too.
-func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work, o *outcome) error {
+// for the same order is dropped if this plan sends it too. putInOutbox returns the steps to journal.
+func (e *Engine) putInOutbox(tx ledger.Tx, job *Job, w *Work,
+	o *outcome) (steps []ledger.Step, err error) {
 	if len(o.calls) > 0 {
 		if err := e.supersede(tx, job, w, o.calls); err != nil {
-			return err
+			return nil, err
 		}
-		if err := tx.AppendSteps(job.ID, []ledger.Step{queuedStep(w, o.calls)}); err != nil {
-			return err
-		}
+		steps = []ledger.Step{queuedStep(w, o.calls)}
 	}
 	for i := range o.calls {
 		if _, err := tx.Enqueue(o.calls[i]); err != nil {
-			return err
+			return steps, err
 		}
 	}
-	return e.takeUpOutbox(tx, job, w, o)
+	return steps, e.takeUpOutbox(tx, job, w, o)
 }
 
 // takeUpOutbox loads all callbacks that wait for a resource, including those of earlier runs.
