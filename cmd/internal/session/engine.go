@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -43,6 +44,12 @@ func (s *Session) Engine() *engine.Engine {
 		Host: p.Host, Version: p.Version, PID: os.Getpid(), Now: p.Now,
 		Sleep: waldur.Sleep, Log: p.Log, CallbackTimeout: CallbackTimeout, Hooks: p.Hooks}
 	e.Hooks.Stage, e.Hooks.Listed = s.stage, tuneMemory
+	e.Hooks.Changing = func() {
+		tuneForChanges()
+		if p.Hooks.Changing != nil {
+			p.Hooks.Changing()
+		}
+	}
 	if p.Locker != nil {
 		e.Locker = p.Locker(e.Locker)
 	}
@@ -67,9 +74,32 @@ func (s *Session) stage(name string, allowed time.Duration) {
 // third of the peak is saved. It begins when the listing is there: what that leaves is below the
 // peak, and small plans are done by then. Commands that only read and render plan files keep the
 // default, because they allocate little. GOGC in the environment wins.
-func tuneMemory() {
+func tuneMemory() { collectAt(tightPercent) }
+
+// tuneForChanges has garbage collected, from now on, when it is some 32 MiB, if that is more than a
+// seventh of what is in use. The changes of an apply keep little of what they allocate, so that a
+// small heap would be collected all the time.
+func tuneForChanges() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	collectAt(percentFor(m.HeapAlloc))
+}
+
+// tightPercent is a seventh, and looseTotal the garbage that changes may leave, in bytes.
+const (
+	tightPercent = 15
+	looseTotal   = 32 << 20
+)
+
+// percentFor returns how many percent of what is in use are looseTotal: from a seventh to as much
+// again, which is Go's default.
+func percentFor(inUse uint64) int {
+	return int(min(100, max(tightPercent, looseTotal*100/max(1, inUse))))
+}
+
+func collectAt(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(15)
+		debug.SetGCPercent(percent)
 	}
 }
 
