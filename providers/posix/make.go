@@ -1,10 +1,7 @@
 package posix
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -93,13 +90,18 @@ func isEmpty(fd int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	f := os.NewFile(uintptr(own), "directory")
-	defer f.Close()
-	_, err = f.Readdirnames(1)
-	if errors.Is(err, io.EOF) {
-		return true, nil
+	defer unix.Close(own)
+	buf := make([]byte, 1<<12)
+	for {
+		var n int
+		err := retry(func() (err error) { n, err = unix.ReadDirent(own, buf); return err })
+		if err != nil || n <= 0 {
+			return err == nil, err
+		}
+		if _, names, _ := unix.ParseDirent(buf[:n], 1, nil); names > 0 {
+			return false, nil
+		}
 	}
-	return false, err
 }
 
 // Empty reports whether the directory is empty.
