@@ -209,7 +209,7 @@ func (e *Engine) restore(ctx context.Context, job *Job, w *Work, o *outcome) err
 	if err := e.quota(ctx, job, w); err != nil {
 		return leftClosed(a, err)
 	}
-	return e.setAttributes(w, o, d)
+	return e.setAttributes(w, o, d, d.Observe())
 }
 
 // closeUnlimited closes a directory before it is restored if its own quota is not set yet. Without

@@ -69,11 +69,12 @@ func (e *Engine) finishNew(ctx context.Context, job *Job, w *Work, o *outcome, d
 	if err := e.quota(ctx, job, w); err != nil {
 		return err
 	}
-	if err := dropACLs(a, d); err != nil {
+	now, err := dropACLs(a, d)
+	if err != nil {
 		return err
 	}
 	e.reached("acl")
-	return e.setAttributes(w, o, d)
+	return e.setAttributes(w, o, d, now)
 }
 
 // leaveClosed gives a new directory that could not be finished back to root and closes it to
@@ -95,18 +96,19 @@ func (e *Engine) leaveClosed(d Directory) (planner.Directory, error) {
 // closed is the mode of a new directory until it is finished.
 const closed planner.Mode = 0o700
 
-// dropACLs removes the ACLs that a new directory inherited, and checks that they are gone. NFSv4
-// has ACLs that cannot be removed; with such an ACL the directory would be open to more people than
-// its mode shows.
-func dropACLs(a *planner.Action, d Directory) error {
+// dropACLs removes the ACLs that a new directory inherited, checks that they are gone, and returns
+// what it saw. NFSv4 has ACLs that cannot be removed; with such an ACL the directory would be open
+// to more people than its mode shows.
+func dropACLs(a *planner.Action, d Directory) (now planner.Directory, err error) {
 	if err := d.DropACLs(); err != nil {
-		return err
+		return now, err
 	}
-	if acl := d.Observe().ACL; acl != nil && acl.Unread == "" {
-		return fmt.Errorf("create %s: it inherited an ACL that cannot be removed (%s); remove the "+
+	now = d.Observe()
+	if acl := now.ACL; acl != nil && acl.Unread == "" {
+		return now, fmt.Errorf("create %s: it inherited an ACL that cannot be removed (%s); remove the "+
 			"entries that it inherits from the directory above, then apply again", a.Storage, acl.Words())
 	}
-	return nil
+	return now, nil
 }
 
 // takeUp opens a directory that exists where one is to be made, if we left it unfinished or it is

@@ -44,11 +44,10 @@ func asWanted(a *planner.Action, now planner.Directory) bool {
 }
 
 // setAttributes gives a directory its owner, group and mode, syncs it, and checks that it is now as
-// wanted. If setting the mode fails, only the bits that the old and the new mode share are left, so
-// that the mode is no wider than before.
-func (e *Engine) setAttributes(w *Work, o *outcome, d Directory) error {
+// wanted. now is what was just observed. If setting the mode fails, only the bits that the old and
+// the new mode share are left, so that the mode is no wider than before.
+func (e *Engine) setAttributes(w *Work, o *outcome, d Directory, now planner.Directory) error {
 	a := w.Action
-	now := d.Observe()
 	if changes(a, planner.Owner, planner.Group) {
 		owner, _ := wanted(a, planner.Owner, planner.Number(uint64(now.Owner))).Number()
 		group, _ := wanted(a, planner.Group, planner.Number(uint64(now.Group))).Number()

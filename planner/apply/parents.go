@@ -132,9 +132,9 @@ func (e *Engine) makeParent(job *Job, p parent, o *outcome) error {
 // setUpParent finishes a new parent directory and closes it, now or once it is durable. If that
 // fails, only root can enter it, and the next plan finishes it.
 func (e *Engine) setUpParent(job *Job, p parent, o *outcome, d Directory) error {
-	err := dropACLs(p.action, d)
+	now, err := dropACLs(p.action, d)
 	if err == nil {
-		err = e.setAttributes(&Work{Action: p.action}, o, d)
+		err = e.setAttributes(&Work{Action: p.action}, o, d, now)
 	}
 	if err == nil {
 		o.forget = p.action.Inode != 0 // it was recorded as unfinished

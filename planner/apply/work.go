@@ -118,7 +118,7 @@ func (e *Engine) update(ctx context.Context, stop <-chan struct{}, job *Job, w *
 	if err := e.tag(ctx, stop, a, o, d); err != nil {
 		return err
 	}
-	if err := e.setAttributes(w, o, d); err != nil {
+	if err := e.setAttributes(w, o, d, d.Observe()); err != nil {
 		return err
 	}
 	if a.Kind == planner.Adopt { // a killed apply may have made it, and nothing records that
