@@ -365,12 +365,12 @@ func statusOfTelling(err error) Status {
 // each calls f for 0 … n-1, e.Parallelism calls at a time, and waits for all of them.
 func (e *Engine) each(n int, f func(int)) {
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, max(1, e.Parallelism))
-	for i := range n {
-		slots <- struct{}{}
+	var begun atomic.Int64
+	for range min(n, max(1, e.Parallelism)) {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			f(i)
+			for i := int(begun.Add(1)); i <= n; i = int(begun.Add(1)) {
+				f(i - 1)
+			}
 		})
 	}
 	wg.Wait()
