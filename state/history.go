@@ -32,20 +32,20 @@ func (tx *Tx) AppendHistory(e ledger.Entry) (head string, err error) {
 	return e.Hash, nil
 }
 
-// canonical returns the entry as it will be read again, with its hash. It drops what JSON cannot
-// keep (invalid UTF-8, time zones) before it computes the hash.
+// canonical returns an entry that is the same JSON after it was read again, with its hash. Only
+// bytes that are not UTF-8 change when they are read: JSON has an escape in their place. Such an
+// entry is read again before its hash is computed.
 func canonical(e ledger.Entry) (ledger.Entry, error) {
 	e.Hash = ""
 	body, err := json.Marshal(e)
-	if err != nil {
-		return ledger.Entry{}, err
+	if err == nil && bytes.Contains(body, []byte(`\ufffd`)) {
+		e = ledger.Entry{}
+		if err = json.Unmarshal(body, &e); err == nil {
+			body, err = json.Marshal(e)
+		}
 	}
-	var out ledger.Entry
-	if err := json.Unmarshal(body, &out); err != nil {
-		return ledger.Entry{}, err
-	}
-	out.Hash, err = out.Sum()
-	return out, err
+	e.Hash = ledger.Sum(body)
+	return e, err
 }
 
 // Head returns the number and hash of the last entry, or 0 and "" if there is none. Each apply logs

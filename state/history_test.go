@@ -1,13 +1,16 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
@@ -57,6 +60,41 @@ func TestHistoryChain(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// TestCanonical: an entry has the hash, and is the JSON, that it has once it was read again.
+func TestCanonical(t *testing.T) {
+	bad, zone := "a\xffb \ufffd \\ufffd <&> \u2028", time.FixedZone("", 5400)
+	change := planner.Change{Attribute: planner.ModeAttr, Before: planner.ModeValue(0o700),
+		After: planner.ModeValue(0o2770)}
+	quota := planner.Change{Attribute: planner.SpaceHard, Before: planner.Unlimited().Value(),
+		After: planner.Number(1)}
+	for name, e := range map[string]ledger.Entry{
+		"empty": {},
+		"zones": {Approvals: []ledger.Approval{{Time: time.Now().In(zone)}},
+			Steps: []ledger.Step{{At: time.Date(2026, 11, 3, 12, 0, 0, 5, zone)}}},
+		"empty lists": {Steps: []ledger.Step{}, Changed: []ledger.Changed{{Changes: []planner.Change{}}}},
+		"changes":     {Changed: []ledger.Changed{{Action: planner.Create, Changes: []planner.Change{change, quota}}}},
+		"not UTF-8": {Text: bad, Counts: map[string]int{bad: 1}, Steps: []ledger.Step{{Note: bad}},
+			Changed: []ledger.Changed{{Address: bad, Key: planner.Key{Item: bad}}}},
+	} {
+		got, err := canonical(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again ledger.Entry
+		if err := json.Unmarshal(body, &again); err != nil {
+			t.Fatal(err)
+		}
+		same, err := json.Marshal(again)
+		if sum, _ := again.Sum(); err != nil || sum != got.Hash || !bytes.Equal(same, body) {
+			t.Errorf("%s: %v, hash %s and then %s\n%s\n%s", name, err, got.Hash, sum, body, same)
+		}
+	}
 }
 
 // forge changes the history like a person who knows the file: it corrects every checksum and tally.

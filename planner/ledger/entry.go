@@ -62,6 +62,11 @@ func (e Entry) Sum() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return Sum(body), nil
+}
+
+// Sum returns the hash of an entry that is body as JSON without its hash.
+func Sum(body []byte) string {
 	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }
