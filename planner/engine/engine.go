@@ -88,8 +88,8 @@ type Hooks struct {
 	Waits func(what string) (ended func())
 	// Progress is called with how far a long stage has come.
 	Progress func(work string, done, total int)
-	// Listed is called once the listing is there, and Changing before the first change.
-	Listed, Changing func()
+	// Changing is called before the first change.
+	Changing func()
 	// Reached is called at each point of an apply at which a kill must do no harm.
 	Reached func(point string)
 }

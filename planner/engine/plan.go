@@ -70,9 +70,6 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	if err := e.list(ctx, r, p); err != nil {
 		return nil, err
 	}
-	if e.Hooks.Listed != nil {
-		e.Hooks.Listed()
-	}
 	e.stage("planning", planningTime)
 	var holds []planner.Hold
 	var head uint64

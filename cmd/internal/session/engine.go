@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -23,7 +21,7 @@ func (s *Session) Site() *site.Site {
 			Progress: p.Hooks.Progress, Waits: p.Hooks.Waits, CallbackTimeout: p.CallbackTimeout,
 			MountTimeout: p.MountTimeout, Kernel: p.Kernel,
 			Observing: func(work string, done, total int) {
-				s.stage("observing", 2*site.QuotaTimeout+engine.StageSlack)
+				s.alive("observing", 2*site.QuotaTimeout+engine.StageSlack)
 				p.Hooks.Progress(work, done, total)
 			}})
 	}
@@ -43,13 +41,7 @@ func (s *Session) Engine() *engine.Engine {
 		Storage: site.ForEngine{Site: s.Site(), Markers: s.ownMarkers}, Who: p.Who,
 		Host: p.Host, Version: p.Version, PID: os.Getpid(), Now: p.Now,
 		Sleep: waldur.Sleep, Log: p.Log, CallbackTimeout: CallbackTimeout, Hooks: p.Hooks}
-	e.Hooks.Stage, e.Hooks.Listed = s.stage, tuneMemory
-	e.Hooks.Changing = func() {
-		tuneForChanges()
-		if p.Hooks.Changing != nil {
-			p.Hooks.Changing()
-		}
-	}
+	e.Hooks.Stage = s.stage
 	if p.Locker != nil {
 		e.Locker = p.Locker(e.Locker)
 	}
@@ -62,44 +54,16 @@ func (s *Session) Engine() *engine.Engine {
 	return e
 }
 
-// stage gives a sign of life where somebody watches.
+// stage begins a stage of a plan or an apply.
 func (s *Session) stage(name string, allowed time.Duration) {
+	s.memory.begin(name)
+	s.alive(name, allowed)
+}
+
+// alive gives a sign of life where somebody watches.
+func (s *Session) alive(name string, allowed time.Duration) {
 	if s.beat != nil {
 		s.beat(name, allowed)
-	}
-}
-
-// tuneMemory has garbage collected, from now on, when it is a seventh of what is in use, and not as
-// much again. What a plan keeps is most of what it allocates, so this costs little time, and a
-// third of the peak is saved. It begins when the listing is there: what that leaves is below the
-// peak, and small plans are done by then. Commands that only read and render plan files keep the
-// default, because they allocate little. GOGC in the environment wins.
-func tuneMemory() { collectAt(tightPercent) }
-
-// tuneForChanges has garbage collected, from now on, when it is some 32 MiB, if that is more than a
-// seventh of what is in use. The changes of an apply keep little of what they allocate, so that a
-// small heap would be collected all the time.
-func tuneForChanges() {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	collectAt(percentFor(m.HeapAlloc))
-}
-
-// tightPercent is a seventh, and looseTotal the garbage that changes may leave, in bytes.
-const (
-	tightPercent = 15
-	looseTotal   = 32 << 20
-)
-
-// percentFor returns how many percent of what is in use are looseTotal: from a seventh to as much
-// again, which is Go's default.
-func percentFor(inUse uint64) int {
-	return int(min(100, max(tightPercent, looseTotal*100/max(1, inUse))))
-}
-
-func collectAt(percent int) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
 	}
 }
 

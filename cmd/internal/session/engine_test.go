@@ -39,15 +39,6 @@ func (n *node) with() *Session {
 	return s
 }
 
-// TestPercentFor: a small heap is collected as Go does it, and a large one as a plan has it.
-func TestPercentFor(t *testing.T) {
-	for inUse, want := range map[uint64]int{0: 100, 1 << 20: 100, 64 << 20: 50, 1 << 30: 15, 1 << 40: 15} {
-		if got := percentFor(inUse); got != want {
-			t.Errorf("%d bytes in use: %d percent, want %d", inUse, got, want)
-		}
-	}
-}
-
 // TestPlanWithoutAProcess: a session plans, reports and explains.
 func TestPlanWithoutAProcess(t *testing.T) {
 	n := newNode(t, "")

@@ -70,7 +70,8 @@ type Session struct {
 	leadership *state.Leadership
 	// beat is called at each stage of a round with the time that the stage may take; nil without a
 	// loop.
-	beat func(stage string, allowed time.Duration)
+	beat   func(stage string, allowed time.Duration)
+	memory memory
 }
 
 // InvalidError reports that a configuration is invalid. Terminals show it as diagnostics.
