@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,6 +125,9 @@ func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) e
 // Index returns the index, the time of its listing, and what [Tx.Written] was then. The time is
 // zero if there is no index.
 func (tx *Tx) Index() (at time.Time, written uint64, chunks []json.RawMessage, err error) {
-	chunks, err = all[json.RawMessage](tx, bucketIndex)
+	err = tx.each(bucketIndex, nil, func(_, body []byte) error {
+		chunks = append(chunks, bytes.Clone(body)) // what was stored is JSON: nothing is decoded here
+		return nil
+	})
 	return tx.meta.IndexAt, tx.meta.IndexSeq, chunks, err
 }

@@ -1,10 +1,12 @@
 package loop
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -43,16 +45,38 @@ func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 		last.At, last.written, chunks, err = tx.Index()
 		return err
 	})
-	for _, c := range chunks {
-		var some []planner.Item
-		if err := json.Unmarshal(c, &some); err != nil {
+	if err != nil {
+		return last, err
+	}
+	parts := make([][]planner.Item, len(chunks))
+	for i, c := range chunks {
+		if parts[i], err = itemsOf(c); err != nil {
 			log.Warn("the last complete listing cannot be read, so it is not used; the next audit "+
 				"makes another", "error", err.Error())
 			return Index{}, nil
 		}
-		last.Items = append(last.Items, some...)
 	}
-	return last, err
+	last.Items = slices.Concat(parts...)
+	return last, nil
+}
+
+// chunkOf returns the form in which the state keeps some items of the index: packed, as a text of
+// JSON.
+func chunkOf(items []planner.Item) json.RawMessage {
+	text := []byte{'"'}
+	return append(base64.StdEncoding.AppendEncode(text, planner.PackItems(items)), '"')
+}
+
+// itemsOf reads what chunkOf made, or the JSON of items that earlier builds made.
+func itemsOf(chunk json.RawMessage) (items []planner.Item, err error) {
+	if len(chunk) == 0 || chunk[0] != '"' {
+		return items, json.Unmarshal(chunk, &items)
+	}
+	packed, err := base64.StdEncoding.DecodeString(strings.Trim(string(chunk), `"`))
+	if err != nil {
+		return nil, err
+	}
+	return planner.UnpackItems(packed)
 }
 
 // index returns the index of the state. It is read once in a round, because planning and applying
@@ -191,11 +215,7 @@ func (r *round) remember(p *engine.Planned, accepted string) error {
 	}
 	var chunks []json.RawMessage
 	for items := range slices.Chunk(p.Items, indexChunk) {
-		b, err := json.Marshal(items)
-		if err != nil {
-			return fmt.Errorf("make the index: %w", err)
-		}
-		chunks = append(chunks, b)
+		chunks = append(chunks, chunkOf(items))
 	}
 	return r.loop.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
 		if accepted != "" {
