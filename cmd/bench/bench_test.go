@@ -74,7 +74,7 @@ func TestPicture(t *testing.T) {
 // A quick run omits what takes minutes. All sizes of the plan are one suite.
 func TestSuites(t *testing.T) {
 	quick, all := wanted(true, ""), wanted(false, "")
-	if len(quick)+6 != len(all) {
+	if len(quick)+7 != len(all) {
 		t.Errorf("%d rows, %d of them quick", len(all), len(quick))
 	}
 	for _, s := range suites(quick) {

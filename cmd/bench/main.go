@@ -92,11 +92,11 @@ func suites(rows []row) []*suite {
 	return all
 }
 
-// add adds a benchmark. In the names of [planBench] and [idleBench], a size follows the slash.
+// add adds a benchmark. In the names of [planBench], [idleBench] and [oneBench], a size follows.
 func (s *suite) add(bench string) {
 	name, size, _ := strings.Cut(bench, "/")
 	s.names = appendNew(s.names, name)
-	if name == planBench || name == idleBench {
+	if name == planBench || name == idleBench || name == oneBench {
 		s.sizes = appendNew(s.sizes, size)
 	}
 }

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// planBench and idleBench are the benchmarks of a plan and of a round of the loop. Both get their
-// sizes from the environment.
+// planBench, idleBench and oneBench are the benchmarks of a plan and of rounds of the loop. They
+// get their sizes from the environment.
 const (
 	planBench = "PlanUnchanged"
 	idleBench = "OrdersIdle"
+	oneBench  = "OrdersOne"
 )
 
 // row is one line of the table.
@@ -50,9 +51,11 @@ func rows() []row {
 	recorded := plan("peak memory with 1,000,000 recorded", "1000000-recorded", "MiB-peak", "MiB", 1200)
 	idle := row{what: "orders lane, 1,000,000 recorded, nothing to do", pkg: cmd, bench: idleBench + "/1000000",
 		unit: "ms/round", shown: "ms", bound: 60}
+	one := row{what: "orders lane, 1,000,000 recorded, one create", pkg: cmd, bench: oneBench + "/1000000",
+		unit: "cpu-ms/round", shown: "ms", bound: 150}
 	proxy := row{what: "plan, 10,000 at the real proxy's pace, against one listing", pkg: cmd, bench: "PlanProxy",
 		unit: "x-listing", shown: "x listing", bound: 0.4}
-	for _, r := range []*row{&million, &growth, &room, &recorded, &idle, &proxy} {
+	for _, r := range []*row{&million, &growth, &room, &recorded, &idle, &one, &proxy} {
 		r.slow = true
 	}
 	agent := plan("60 s, the Python agent's cycle at 10,000, against ours", "10000", "s/plan", "x faster", 50)
@@ -71,7 +74,7 @@ func rows() []row {
 		{what: "apply, 10,000 creates", pkg: cmd, bench: "ApplyCreates", unit: "x-bare", shown: "x bare", bound: 1.8},
 		{what: "orders lane, 100,000 recorded, nothing to do", pkg: cmd, bench: idleBench + "/100000", unit: "ms/round",
 			shown: "ms", bound: 50},
-		idle,
+		idle, one,
 		{what: "an order from visible to done, asked for every 2 s: median", pkg: cmd, bench: "OrderToDone", unit: "s-median",
 			shown: "s", bound: 2.5},
 		{what: "95 of 100 orders", pkg: cmd, bench: "OrderToDone", unit: "s-p95", shown: "s", bound: 2.5},
