@@ -121,16 +121,41 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 		}
 		return listed, nil
 	}
-	known := keysOfItems(last.Items)
-	all := slices.DeleteFunc(slices.Clone(listed),
-		func(it planner.Item) bool { return it.Target.IsBranch() && known[it.Key] })
-	have := keysOfItems(all)
-	for i := range last.Items {
-		if it := last.Items[i]; !have[it.Key] && r.stillCounts(last, &it, recorded) {
-			all = append(all, it)
+	return completed(listed, last.Items, func(it *planner.Item) bool {
+		return r.stillCounts(last, it, recorded)
+	}), nil
+}
+
+// completed returns a partial listing with those items of the last complete one, whole, that still
+// count and that it lacks. Tenants and customers that both have are as in the complete one. counts
+// may change the item that it gets.
+func completed(listed, whole []planner.Item, counts func(*planner.Item) bool) []planner.Item {
+	isResource := make(map[planner.Key]bool, len(listed))
+	for i := range listed {
+		it := &listed[i]
+		isResource[it.Key] = isResource[it.Key] || !it.Target.IsBranch()
+	}
+	known := map[planner.Key]bool{} // listed keys that the complete listing has
+	rest := make([]planner.Item, 0, len(listed)+len(whole))
+	for i := range whole {
+		listedAs, isListed := isResource[whole[i].Key]
+		if isListed {
+			known[whole[i].Key] = true
+		}
+		if listedAs {
+			continue
+		}
+		rest = append(rest, whole[i])
+		if !counts(&rest[len(rest)-1]) {
+			rest = rest[:len(rest)-1]
 		}
 	}
-	return all, nil
+	for i := range listed {
+		if it := &listed[i]; !it.Target.IsBranch() || !known[it.Key] {
+			rest = append(rest, *it)
+		}
+	}
+	return rest
 }
 
 // stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and
