@@ -225,14 +225,12 @@ func (s *saved) complete() error {
 		return fmt.Errorf("the files have %d resources, but the listing has %d", len(s.items),
 			s.first.Total)
 	}
-	seen := make(map[planner.Key]struct{}, len(s.items))
-	for _, it := range s.items {
-		if _, twice := seen[it.Key]; twice && it.Key.Item != "" {
+	var same doubles
+	for i := range s.items {
+		if key := s.items[i].Key; key.Item != "" && same.first(s.items, i) != i {
 			return fmt.Errorf("%s is listed twice, because it changed while the pages were saved: save "+
-				"them again",
-				keyText(it.Key))
+				"them again", keyText(key))
 		}
-		seen[it.Key] = struct{}{}
 	}
 	return nil
 }

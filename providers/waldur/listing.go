@@ -23,8 +23,6 @@ type listing struct {
 	buf    bytes.Buffer
 	// items are the items of all pages so far.
 	items []planner.Item
-	// seen maps each key to the number of the listing that had it.
-	seen map[planner.Key]int
 	// of is the total of the whole listing of which this is a part, or 0 if it is not a part.
 	of int
 }
@@ -34,28 +32,25 @@ func (l *listing) readAll(ctx context.Context, statuses []planner.Status) error 
 		statuses = []planner.Status{""}
 	}
 	var moved []planner.Key
-	for i, s := range statuses {
+	var same doubles
+	for _, status := range statuses {
 		before := len(l.items)
-		l.parser.repeats = l.proxy.options.Memory.of(s)
-		if err := l.read(ctx, filter{status: s}); err != nil {
+		l.parser.repeats = l.proxy.options.Memory.of(status)
+		if err := l.read(ctx, filter{status: status}); err != nil {
 			return err
 		}
-		l.proxy.options.Memory.keep(s, l.parser.repeats)
-		if l.seen == nil {
-			l.seen = make(map[planner.Key]int, len(l.items))
-		}
-		for j := range l.items[before:] {
-			it := &l.items[before+j]
-			if it.Key.Item == "" {
+		l.proxy.options.Memory.keep(status, l.parser.repeats)
+		for i := before; i < len(l.items); i++ {
+			key := l.items[i].Key
+			if key.Item == "" {
 				continue
 			}
-			switch in, twice := l.seen[it.Key]; {
-			case !twice:
-				l.seen[it.Key] = i
-			case in == i:
-				return &ChangedError{keyText(it.Key) + " is listed twice"}
+			switch first := same.first(l.items, i); {
+			case first == i:
+			case first >= before:
+				return &ChangedError{keyText(key) + " is listed twice"}
 			default:
-				moved = append(moved, it.Key)
+				moved = append(moved, key)
 			}
 		}
 	}
