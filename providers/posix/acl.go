@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -25,7 +26,7 @@ const maxXattr = 1 << 16
 // more.
 func readACL(fd int) (*planner.ACL, error) {
 	var room [512]byte
-	access, err := xattr(fd, accessACL, room[:])
+	access, err := xattr(fd, accessACL+end, room[:])
 	if err == unix.EOPNOTSUPP { // NFSv4 has its own kind of ACL
 		return readNFS4(fd, room[:])
 	}
@@ -37,7 +38,7 @@ func readACL(fd int) (*planner.ACL, error) {
 		acl = &planner.ACL{}
 		acl.Access, acl.Unread = parseACL(access)
 	}
-	inherited, err := xattr(fd, defaultACL, room[:])
+	inherited, err := xattr(fd, defaultACL+end, room[:])
 	if err != nil && err != unix.EOPNOTSUPP {
 		return nil, err
 	}
@@ -52,21 +53,26 @@ func readACL(fd int) (*planner.ACL, error) {
 	return acl, nil
 }
 
-// xattr reads an extended attribute, and returns nil if there is none. It allocates only if the
-// value does not fit into room.
+// end ends a name that is passed to the kernel as it is, so that no call has to copy it.
+const end = "\x00"
+
+// xattr reads an extended attribute, whose name has its [end], and returns nil if there is none. It
+// allocates only if the value does not fit into room.
 func xattr(fd int, name string, room []byte) ([]byte, error) {
 	for {
-		var n int
-		err := retry(func() (err error) { n, err = unix.Fgetxattr(fd, name, room); return err })
+		n, _, errno := unix.Syscall6(unix.SYS_FGETXATTR, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(unsafe.Pointer(&room[0])),
+			uintptr(len(room)), 0, 0)
 		switch {
-		case err == nil:
+		case errno == 0:
 			return room[:n], nil
-		case err == unix.ENODATA:
+		case errno == unix.EINTR:
+		case errno == unix.ENODATA:
 			return nil, nil
-		case err == unix.ERANGE && len(room) < maxXattr:
+		case errno == unix.ERANGE && len(room) < maxXattr:
 			room = make([]byte, maxXattr)
 		default:
-			return nil, err
+			return nil, errno
 		}
 	}
 }
@@ -116,7 +122,7 @@ func isMinimal(acl []byte) bool {
 // readNFS4 reads the NFSv4 ACL. It returns nil where the filesystem has no ACLs at all. If an ACL
 // cannot be read, it says so, because every directory on NFSv4 has one.
 func readNFS4(fd int, room []byte) (*planner.ACL, error) {
-	b, err := xattr(fd, nfs4ACL, room)
+	b, err := xattr(fd, nfs4ACL+end, room)
 	switch {
 	case err == unix.EOPNOTSUPP:
 		return nil, nil

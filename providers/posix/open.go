@@ -1,9 +1,8 @@
 package posix
 
 import (
-	"path"
-	"path/filepath"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,14 +25,24 @@ const (
 const maxRaces = 1000
 
 // openat2 looks up name, starting at the directory at. It tries again when the kernel asks for it.
+// It is called for each resource, so it allocates nothing for a path of usual length.
 func openat2(at int, name string, flags int, resolve uint64) (int, error) {
+	var room [256]byte
+	path := append(append(room[:0], name...), 0)
+	if strings.IndexByte(name, 0) >= 0 {
+		return -1, unix.EINVAL
+	}
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
 	for tries := 0; ; tries++ {
-		fd, err := unix.Openat2(at, name, &how)
-		if err == unix.EINTR || err == unix.EAGAIN && tries < maxRaces {
-			continue
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(at), uintptr(unsafe.Pointer(&path[0])),
+			uintptr(unsafe.Pointer(&how)), unix.SizeofOpenHow, 0, 0)
+		switch {
+		case errno == 0:
+			return int(fd), nil
+		case errno == unix.EINTR, errno == unix.EAGAIN && tries < maxRaces:
+		default:
+			return -1, errno
 		}
-		return fd, err
 	}
 }
 
@@ -51,15 +60,25 @@ func fstat(fd int) (st unix.Stat_t, err error) {
 	return st, err
 }
 
+// nothing is the empty path, which means the descriptor itself.
+var nothing byte
+
 // statx is like fstat, and also returns when the file was created, if the filesystem knows.
 func statx(fd int) (st unix.Statx_t, err error) {
 	const want = unix.STATX_BASIC_STATS | unix.STATX_BTIME
-	err = retry(func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH, want, &st) })
-	const must = unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_INO
-	if err == nil && st.Mask&must != must {
-		err = unix.EIO
+	errno := unix.EINTR
+	for errno == unix.EINTR {
+		_, _, errno = unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&nothing)),
+			unix.AT_EMPTY_PATH, want, uintptr(unsafe.Pointer(&st)), 0)
 	}
-	return st, err
+	const must = unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID | unix.STATX_INO
+	switch {
+	case errno != 0:
+		return st, errno
+	case st.Mask&must != must:
+		return st, unix.EIO
+	}
+	return st, nil
 }
 
 // lstatAt returns the status of a name in a directory, without following a link.
@@ -91,7 +110,14 @@ func placeOf(fd int) (place, error) {
 // isClean reports whether a storage path may be opened: it must be relative and in its canonical
 // form.
 func isClean(p string) bool {
-	return filepath.IsLocal(p) && path.Clean(p) == p && !strings.ContainsRune(p, 0)
+	for rest, more := p, p != "."; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return strings.IndexByte(p, 0) < 0
 }
 
 // cutDirectory removes the directory dir from the front of p: cutDirectory("a/b", "a") is "b", and
