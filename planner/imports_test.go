@@ -74,7 +74,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			"planner/engine", "planner/ledger", "planner/loop", "planner/render", "providers",
 			"providers/posix",
 			"providers/quota", "providers/waldur", "state/kv"},
-		"providers/quota": {"planner", "planner/scan", "providers", "providers/web"},
+		"providers/quota": {"planner", "planner/scan", "providers", "providers/hang", "providers/web"},
 		"providers/waldur": {"planner/feedback", "planner", "planner/backoff", "planner/chunk",
 			"providers", "providers/web", "planner/apply", "planner/engine"},
 		"providers/web":   {"planner", "providers", "planner/apply"},

@@ -12,9 +12,11 @@
 //   - gives each mount its own pool of workers, so that no mount delays another;
 //   - watches each pool. When no worker has had an answer for as long as the deadline, the mount
 //     hangs. Its pool is abandoned, its answers so far are kept, and the rest is unknown with the
-//     reason "mount … did not answer within 10s";
+//     reason "mount … did not answer within 10s". A call that hangs alone keeps its worker busy; it
+//     is given up like this once the others are done;
 //   - remembers what it abandoned. As long as one call on a mount has not returned, no new call is
-//     started there. A mount that hangs for weeks holds the workers of one pool and no more.
+//     started there. A mount that hangs for weeks holds the workers of one pool and no more. Calls
+//     on single quotas are counted by themselves: others are made until all workers hang.
 //
 // # Reading in bulk
 //

@@ -231,7 +231,7 @@ func (s *StorageObserver) Quotas(ctx context.Context,
 	}
 	mounts := s.seen(ctx, names)
 	p := pool[planner.QuotaState]{
-		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline,
+		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline, apart: "quotas of ",
 		unknown: planner.UnknownQuota,
 		// A failure does not show that the mount is alive: when a metadata server is down, each call
 		// fails after its own deadline.

@@ -2,16 +2,13 @@ package providers
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// chunk is how many targets a worker takes at a time. Each answer is visible as soon as it is
-// there.
-const chunk = 64
-
-// ticks is how often within a deadline [work.watch] looks for signs of life.
+// ticks is how often within a deadline [work.wait] looks for signs of life.
 const ticks = 20
 
 // pool describes the work of a mount's workers. call answers target i of the list of all targets.
@@ -22,32 +19,41 @@ type pool[T any] struct {
 	unknown  func(why string) T
 	// alive reports whether an answer shows that the mount is alive.
 	alive func(T) bool
+	// apart, if not empty, names calls that may hang although the mount is alive. They are counted by
+	// themselves, and as long as not all workers hang, the next pool starts with the others.
+	apart string
 	// bulk, if not nil, is called before the workers start. It answers some of a mount's targets and
 	// returns the others.
 	bulk func(filesystem string, of []int32, answers []T) (rest []int32)
 }
 
 // work is shared by the workers of one pool. A worker that hangs keeps it even after the pool was
-// abandoned. Therefore each worker writes to its own part, and hands the part over when it is
-// complete and the pool still waits.
+// abandoned. Therefore each worker writes an answer under its own lock, and only if the pool still
+// waits.
 type work[T any] struct {
 	// of are the indexes of this pool's targets in answers.
 	of      []int32
 	answers []T
-	// mu guards parts, and those of the answers that belong to this pool.
-	mu sync.Mutex
-	// parts has each chunk that was started. A part that was handed over has no answers of its own.
-	parts []*part[T]
-	// next is the first target that no worker has taken. signs counts the answers that showed that the
-	// mount is alive.
-	next, signs atomic.Int64
-	stop        atomic.Bool
+	workers []worker
+	// next is the first target that no worker has taken.
+	next atomic.Int64
+	stop atomic.Bool
+	// signs is how many answers had shown that the mount is alive, and quiet for how long no other
+	// has. Only [work.wait] uses them.
+	signs int
+	quiet time.Duration
 }
 
-// part holds one chunk's answers. The first done of them may be read.
-type part[T any] struct {
-	answers []T
-	done    atomic.Int32
+// worker is what one worker does. Its lock also guards the answer to its target.
+type worker struct {
+	mu sync.Mutex
+	// at is the target that it asks about, and busy is false before the first and after the last.
+	at   int
+	busy bool
+	// running is for how long its call has been running.
+	running time.Duration
+	// signs counts its answers that showed that the mount is alive.
+	signs int
 }
 
 // runPool gets the answers for the targets of one mount. When no answer comes for as long as the
@@ -57,18 +63,20 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 	if len(of) == 0 {
 		return
 	}
-	w := &work[T]{of: of, answers: answers, parts: make([]*part[T], (len(of)+chunk-1)/chunk)}
-	if s.left.On(filesystem) > 0 {
+	what := p.apart + filesystem
+	hang := s.left.On(what)
+	w := &work[T]{of: of, answers: answers}
+	if s.left.On(filesystem) > 0 || hang >= p.workers {
 		w.salvage(p.unknown(stillHangs(system)))
 		return
 	}
+	w.workers = make([]worker, min(p.workers-hang, len(of)))
 	inner, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
-	workers := min(p.workers, len(of))
-	calls := s.left.Begin(filesystem, workers)
-	for range workers {
+	calls := s.left.Begin(what, len(w.workers))
+	for i := range w.workers {
 		go func() {
-			w.run(inner, p, tell)
+			w.run(inner, p, &w.workers[i], tell)
 			if calls.End() == 0 {
 				close(ended)
 			}
@@ -82,54 +90,43 @@ func runPool[T any](ctx context.Context, s *StorageObserver, filesystem, system 
 	}
 }
 
-// run takes chunks until there are no more.
-func (w *work[T]) run(ctx context.Context, p pool[T], tell *tally) {
-	room := make([]T, chunk)
-	for {
-		from := int(w.next.Add(chunk)) - chunk
-		if from >= len(w.of) {
+// run answers one target after the other until there are no more.
+func (w *work[T]) run(ctx context.Context, p pool[T], me *worker, tell *tally) {
+	for w.take(me) {
+		answer := p.call(ctx, int(w.of[me.at]))
+		if !w.keep(me, &answer, p.alive(answer)) {
 			return
 		}
-		of := w.of[from:min(from+chunk, len(w.of))]
-		mine := w.begin(from/chunk, room)
-		for i, at := range of {
-			if w.stop.Load() {
-				return
-			}
-			answer := p.call(ctx, int(at))
-			if w.stop.Load() {
-				return // too late: nobody waits, and the answer may be wrong because the mount was cut off
-			}
-			mine.answers[i] = answer
-			mine.done.Add(1)
-			if p.alive(answer) {
-				w.signs.Add(1)
-			}
-			tell.add(1)
-		}
-		w.handOver(of, mine)
+		tell.add(1)
 	}
 }
 
-func (w *work[T]) begin(c int, room []T) *part[T] {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.parts[c] = &part[T]{answers: room}
-	return w.parts[c]
-}
-
-// handOver moves a complete part to the answers. If the pool was abandoned, salvage does that
-// instead.
-func (w *work[T]) handOver(of []int32, mine *part[T]) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// take gives a worker its next target. It returns false if there is none, or if nobody waits.
+func (w *work[T]) take(me *worker) bool {
+	me.mu.Lock()
+	defer me.mu.Unlock()
 	if w.stop.Load() {
-		return
+		return false
 	}
-	for i, at := range of {
-		w.answers[at] = mine.answers[i]
+	me.at, me.running = int(w.next.Add(1))-1, 0
+	me.busy = me.at < len(w.of)
+	return me.busy
+}
+
+// keep keeps a worker's answer. It returns false if that is too late: nobody waits, and the answer
+// may be wrong because the mount was cut off.
+func (w *work[T]) keep(me *worker, answer *T, alive bool) bool {
+	me.mu.Lock()
+	defer me.mu.Unlock()
+	if w.stop.Load() {
+		return false
 	}
-	mine.answers = nil
+	w.answers[w.of[me.at]] = *answer
+	me.busy = false
+	if alive {
+		me.signs++
+	}
+	return true
 }
 
 // wait waits for the workers to end and returns "". Otherwise it stops them and returns why.
@@ -139,7 +136,6 @@ func (w *work[T]) wait(ctx context.Context, ended <-chan struct{}, deadline time
 	tick := max(deadline/ticks, time.Millisecond)
 	look := time.NewTicker(tick)
 	defer look.Stop()
-	last, since := int64(0), time.Duration(0)
 	for {
 		select {
 		case <-ended:
@@ -151,14 +147,34 @@ func (w *work[T]) wait(ctx context.Context, ended <-chan struct{}, deadline time
 		case <-look.C:
 		}
 		// Count ticks instead of reading the clock: the process may have been stopped for a while.
-		if now := w.signs.Load(); now != last {
-			last, since = now, 0
-			continue
-		}
-		if since += tick; since >= deadline {
+		if w.late(tick) >= deadline {
 			return didNotAnswer(system, deadline)
 		}
 	}
+}
+
+// late returns, one tick after the last time, for how long the mount has shown no sign of life, or
+// for how long every call that still runs has been running, whichever is longer.
+func (w *work[T]) late(tick time.Duration) time.Duration {
+	signs, all := 0, time.Duration(math.MaxInt64)
+	for i := range w.workers {
+		me := &w.workers[i]
+		me.mu.Lock()
+		signs += me.signs
+		if me.busy {
+			me.running += tick
+			all = min(all, me.running)
+		}
+		me.mu.Unlock()
+	}
+	w.quiet += tick
+	if signs != w.signs {
+		w.signs, w.quiet = signs, 0
+	}
+	if all == math.MaxInt64 { // no call runs at this moment
+		return w.quiet
+	}
+	return max(w.quiet, all)
 }
 
 // waitForWorkers gives workers that were told to stop up to a second to do so.
@@ -171,23 +187,19 @@ func (w *work[T]) waitForWorkers(ended <-chan struct{}) {
 	}
 }
 
-// salvage takes complete answers from parts that were not handed over, and makes the other answers
-// unknown. Workers may still write to the rest of those parts.
+// salvage makes the answers that nobody has given unknown. The workers were told to stop, so once it
+// has had a worker's lock, that worker takes no target and keeps no answer.
 func (w *work[T]) salvage(unknown T) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for c, mine := range w.parts {
-		of := w.of[c*chunk : min((c+1)*chunk, len(w.of))]
-		if mine != nil && mine.answers == nil {
-			continue
+	for i := range w.workers {
+		me := &w.workers[i]
+		me.mu.Lock()
+		if me.busy {
+			w.answers[w.of[me.at]] = unknown
 		}
-		for i, at := range of {
-			if mine != nil && i < int(mine.done.Load()) {
-				w.answers[at] = mine.answers[i]
-			} else {
-				w.answers[at] = unknown
-			}
-		}
+		me.mu.Unlock()
+	}
+	for _, at := range w.of[min(int(w.next.Load()), len(w.of)):] {
+		w.answers[at] = unknown
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -405,4 +406,65 @@ func BenchmarkDirectories(b *testing.B) {
 			o.Directories(b.Context(), targets)
 		}
 	})
+}
+
+// TestOneQuotaHangs: a quota whose call never returns keeps one worker busy, and only this quota is
+// unknown. The next look has one worker less, until none is left. The directories of the mount are
+// looked at all the same.
+func TestOneQuotaHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage()
+		release := make(chan struct{})
+		s.slow["quota 7"] = release
+		o := newObserver(s, "a")
+		read := func(look int, unknown func(i int) bool, why string) {
+			for i, q := range o.Quotas(t.Context(), quotaTargets("a", "fs a", 100)) {
+				if strings.Contains(q.LimitsWhy, why) != unknown(i) {
+					t.Errorf("look %d, quota %d: %+v", look, i+1, q)
+				}
+			}
+		}
+		for look := 1; look < DefaultQuotaWorkers; look++ {
+			start := time.Now()
+			read(look, func(i int) bool { return i == 6 }, "did not answer within 1s")
+			if took := time.Since(start); took != testDeadline || o.Hanging() != look {
+				t.Errorf("look %d took %s, and %d calls hang", look, took, o.Hanging())
+			}
+		}
+		read(DefaultQuotaWorkers, func(i int) bool { return i >= 6 }, "did not answer within 1s")
+		calls := s.calls.Load()
+		read(DefaultQuotaWorkers+1, func(int) bool { return true }, "still hangs")
+		if n := s.calls.Load() - calls; n != 0 {
+			t.Errorf("%d calls were made although every worker hangs", n)
+		}
+		if d := o.Directories(t.Context(), places("a", 1)); d[0].State != planner.DirPresent {
+			t.Errorf("a directory: %+v", d[0])
+		}
+		close(release)
+		synctest.Wait()
+		read(DefaultQuotaWorkers+2, func(int) bool { return false }, "hangs")
+	})
+}
+
+// TestLateCallIsGivenUp: a call that began before the others were done is given up at its own
+// deadline.
+func TestLateCallIsGivenUp(t *testing.T) {
+	w := &work[int]{workers: make([]worker, 3)}
+	first, second := &w.workers[0], &w.workers[1]
+	first.busy, second.busy = true, true
+	for range 3 {
+		w.late(time.Second)
+	}
+	second.signs, second.running = 1, 0
+	if late := w.late(time.Second); late != time.Second {
+		t.Errorf("a call that began just now: %s", late)
+	}
+	second.busy = false
+	if late := w.late(time.Second); late != 5*time.Second {
+		t.Errorf("only the late call is left: %s", late)
+	}
+	first.busy = false
+	if late := w.late(time.Second); late != 2*time.Second {
+		t.Errorf("no call runs: %s", late)
+	}
 }

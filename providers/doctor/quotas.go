@@ -58,13 +58,12 @@ func (e *examination) quotaClients(ctx context.Context) {
 	found := make([]examination, len(e.in.Config.Settings.Systems))
 	var wait sync.WaitGroup
 	for i, sys := range e.in.Config.Settings.Systems {
-		c := quotas.Of(sys.Name)
-		if c == nil {
+		if quotas.Of(sys.Name) == nil {
 			continue
 		}
 		found[i].in = e.in
 		some := planner.Subject{By: sys.Quota.By, ID: e.someID(sys)}
-		wait.Go(func() { found[i].quotasOf(ctx, c, sys, some) })
+		wait.Go(func() { found[i].quotasOf(ctx, quotas, sys, some) })
 	}
 	wait.Wait()
 	for i := range found {
@@ -73,8 +72,9 @@ func (e *examination) quotaClients(ctx context.Context) {
 }
 
 // quotasOf lets one backend check itself, and then reads the quota of one subject.
-func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.System,
+func (e *examination) quotasOf(ctx context.Context, quotas *quota.Systems, sys planner.System,
 	some planner.Subject) {
+	c := quotas.Of(sys.Name)
 	ctx, cancel := context.WithTimeout(ctx, e.in.Patience)
 	defer cancel()
 	check := "quotas " + sys.Name
@@ -89,7 +89,7 @@ func (e *examination) quotasOf(ctx context.Context, c quota.Client, sys planner.
 		return
 	}
 	start := time.Now()
-	state := c.Get(ctx, some)
+	state := quotas.Ask(ctx, sys, some)
 	took := time.Since(start)
 	switch {
 	case state.LimitsWhy != "":

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -30,9 +29,6 @@ var ErrTimeout = errors.New("no answer in time")
 type Calls struct {
 	timeout, patience time.Duration
 	count             Count
-	// idle holds what [Calls.Run] can use again. The channel and timer of an abandoned call never get
-	// here.
-	idle sync.Pool
 }
 
 // New returns Calls with the given timeout; 0 means 30 seconds.
@@ -72,61 +68,6 @@ func (c *Calls) Do(ctx context.Context, what string,
 	default:
 		return c.Late(ctx, what)
 	}
-}
-
-// Run runs a call that nothing can end early, and waits for it as [Calls.Do] does. Callers make
-// hundreds of thousands of such calls, so the calls share the channels and timers of calls that
-// returned.
-func (c *Calls) Run(ctx context.Context, what string, call func() error) error {
-	if err := c.refuse(what); err != nil {
-		return err
-	}
-	w, _ := c.idle.Get().(*waiting)
-	if w == nil {
-		w = &waiting{done: make(chan error, 1), late: time.NewTimer(c.timeout)}
-	} else {
-		w.late.Reset(c.timeout)
-	}
-	f := c.count.Begin("", 1)
-	go func() {
-		w.done <- call()
-		f.End()
-	}()
-	select {
-	case err := <-w.done:
-		w.late.Stop()
-		c.idle.Put(w)
-		return err
-	case <-w.late.C:
-	case <-ctx.Done():
-	}
-	return c.abandon(ctx, what, w, f)
-}
-
-// abandon gives a call that is late, or that nobody wants any more, its patience. Then it abandons
-// the call together with the channel on which the call may still answer.
-func (c *Calls) abandon(ctx context.Context, what string, w *waiting, f *InFlight) error {
-	w.late.Reset(c.patience)
-	defer w.late.Stop()
-	select {
-	case err := <-w.done:
-		return err
-	case <-w.late.C:
-	}
-	f.Abandon()
-	select {
-	case err := <-w.done: // it returned just now
-		return err
-	default:
-		return c.Late(ctx, what)
-	}
-}
-
-// waiting holds the channel on which one call of [Calls.Run] answers, and the timer of its
-// deadline.
-type waiting struct {
-	done chan error
-	late *time.Timer
 }
 
 // refuse returns the error of a call that is not started because too many calls hang; nil if it may

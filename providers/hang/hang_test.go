@@ -3,10 +3,7 @@ package hang
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -59,81 +56,4 @@ func TestInterruptedCallSaysSo(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) {
 		t.Error(err)
 	}
-}
-
-// TestRun: each caller gets its own answer, however many wait at the same time. A call that hangs
-// is counted, and nobody gets its answer when it returns at last.
-func TestRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New(time.Second)
-		release := make(chan struct{})
-		old := errors.New("the answer of a call that was left behind")
-		for range 3 {
-			if err := c.Run(t.Context(), "read", func() error { <-release; return old }); !errors.Is(err,
-				ErrTimeout) {
-				t.Error(err)
-			}
-		}
-		if c.Stuck() != 3 {
-			t.Errorf("%d calls hang, want 3", c.Stuck())
-		}
-		var all sync.WaitGroup
-		for i := range 100 {
-			all.Go(func() {
-				if i == 50 {
-					close(release)
-				}
-				want := fmt.Errorf("%d", i)
-				err := c.Run(t.Context(), "read", func() error {
-					time.Sleep(time.Duration(i%7) * 100 * time.Millisecond)
-					return want
-				})
-				if err != want {
-					t.Errorf("%v, want %v", err, want)
-				}
-			})
-		}
-		all.Wait()
-		synctest.Wait()
-		if c.Stuck() != 0 {
-			t.Errorf("%d calls are still counted", c.Stuck())
-		}
-	})
-}
-
-// TestRunEndsWithItsContext: the call gets its patience, and then counts as interrupted, not as
-// late.
-func TestRunEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New(time.Minute)
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		release := make(chan struct{})
-		start := time.Now()
-		err := c.Run(ctx, "read", func() error { <-release; return nil })
-		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) ||
-			time.Since(start) != time.Second+Patience {
-			t.Error(err, time.Since(start))
-		}
-		if err := c.Run(ctx, "read", func() error { return nil }); err != nil {
-			t.Errorf("it came back in the patience that is left: %v", err)
-		}
-		close(release)
-	})
-}
-
-// TestRunStartsNoMore: too many calls that hang stop all others.
-func TestRunStartsNoMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New(time.Second)
-		release := make(chan struct{})
-		for range maxStuck {
-			_ = c.Run(t.Context(), "read", func() error { <-release; return nil })
-		}
-		if err := c.Run(t.Context(), "read",
-			func() error { t.Error("started"); return nil }); !errors.Is(err, ErrTimeout) {
-			t.Error(err)
-		}
-		close(release)
-	})
 }

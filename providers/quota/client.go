@@ -15,7 +15,7 @@ type Client interface {
 	// Traits returns the abilities and bounds of the backend on this system.
 	Traits(ctx context.Context) (planner.Traits, error)
 	// Get reads limits and usage of one quota. What cannot be read is unknown in the answer, with the
-	// reason.
+	// reason. On a mount that hangs, it may never return: see [Systems.Ask].
 	Get(ctx context.Context, id planner.Subject) planner.QuotaState
 	// List reads quotas of the given subjects, which are sorted and of one kind. It returns those of
 	// which the backend has a complete record; the caller reads the others with Get. The result is

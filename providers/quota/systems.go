@@ -7,6 +7,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/providers"
+	"github.com/waldur/cscs-storage-sync/providers/hang"
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
@@ -40,12 +41,16 @@ type Access struct {
 type Open func(planner.System, Options) (Client, error)
 
 // Systems has a client for each system with quotas.
-type Systems struct{ clients map[string]Client }
+type Systems struct {
+	clients map[string]Client
+	// calls are those of [Systems.Ask], by system.
+	calls map[string]*hang.Calls
+}
 
 // OpenSystems returns the clients of all systems with quotas. The quota block of each system names
 // its backend.
 func OpenSystems(systems []planner.System, backends map[string]Open, o Options) (*Systems, error) {
-	s := &Systems{map[string]Client{}}
+	s := &Systems{map[string]Client{}, map[string]*hang.Calls{}}
 	for _, system := range systems {
 		if system.Quota.Kind == planner.QuotaNone {
 			continue
@@ -59,7 +64,7 @@ func OpenSystems(systems []planner.System, backends map[string]Open, o Options) 
 		if err != nil {
 			return nil, fmt.Errorf("system %s: %w", system.Name, err)
 		}
-		s.clients[system.Name] = c
+		s.clients[system.Name], s.calls[system.Name] = c, hang.New(o.Timeout)
 	}
 	return s, nil
 }
@@ -67,7 +72,8 @@ func OpenSystems(systems []planner.System, backends map[string]Open, o Options) 
 // Of returns the client of a system, or nil if the system has no quotas.
 func (s *Systems) Of(system string) Client { return s.clients[system] }
 
-// Get reads one quota of a system.
+// Get reads one quota of a system. It is for callers that read many, and that watch whether it
+// returns: on a mount that hangs, it may never do so, even after the end of ctx.
 func (s *Systems) Get(ctx context.Context, system planner.System,
 	id planner.Subject) planner.QuotaState {
 	c := s.clients[system.Name]
@@ -75,6 +81,23 @@ func (s *Systems) Get(ctx context.Context, system planner.System,
 		return Unknown("", "system "+system.Name+" has no quotas")
 	}
 	return c.Get(ctx, id)
+}
+
+// Ask reads one quota of a system, and gives up if that takes too long. The quota is then unknown.
+func (s *Systems) Ask(ctx context.Context, system planner.System,
+	id planner.Subject) (q planner.QuotaState) {
+	calls := s.calls[system.Name]
+	if calls == nil {
+		return s.Get(ctx, system, id) // which says that there are none
+	}
+	err := calls.Do(ctx, "read quota", func(ctx context.Context) func() error {
+		got := s.Get(ctx, system, id)
+		return func() error { q = got; return nil }
+	})
+	if err != nil {
+		return Unknown("", err.Error())
+	}
+	return q
 }
 
 // List reads quotas of the given subjects, which are sorted and of one kind. It returns those of

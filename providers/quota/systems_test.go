@@ -94,3 +94,49 @@ func TestPatience(t *testing.T) {
 		})
 	}
 }
+
+// hung is a backend whose reads never return.
+type hung struct {
+	Client
+	release chan struct{}
+}
+
+func (h *hung) Get(context.Context, planner.Subject) planner.QuotaState {
+	<-h.release
+	return planner.QuotaState{Via: "hung"}
+}
+
+// TestAskReturns: a read that hangs is unknown after the timeout, and its late answer is not used.
+// When too many reads hang, no other is made.
+func TestAskReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &hung{release: make(chan struct{})}
+		system := planner.System{Name: "s", Quota: planner.QuotaSettings{Kind: "hung"}}
+		systems, err := OpenSystems([]planner.System{system}, map[string]Open{
+			"hung": func(planner.System, Options) (Client, error) { return backend, nil }},
+			Options{Timeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 {
+			start := time.Now()
+			q := systems.Ask(t.Context(), system, planner.Subject{})
+			if q.Limits.Known() || !strings.Contains(q.LimitsWhy, "no answer in time") {
+				t.Errorf("got %+v", q)
+			}
+			if took := time.Since(start); i < 8 && took != 2*time.Second || i >= 8 && took != 0 {
+				t.Errorf("read %d took %s", i, took)
+			}
+		}
+		close(backend.release)
+		synctest.Wait()
+		if q := systems.Ask(t.Context(), system, planner.Subject{}); q.Via != "hung" {
+			t.Errorf("afterwards: %+v", q)
+		}
+		other := planner.System{Name: "other"}
+		if q := systems.Ask(t.Context(), other, planner.Subject{}); !strings.Contains(q.LimitsWhy,
+			"has no quotas") {
+			t.Errorf("a system without quotas: %+v", q)
+		}
+	})
+}

@@ -182,7 +182,7 @@ func (st *Storage) Quota(ctx context.Context, system string,
 	if err != nil {
 		return planner.QuotaState{LimitsWhy: err.Error()}
 	}
-	return st.quotas.Get(ctx, sys, subject)
+	return st.quotas.Ask(ctx, sys, subject)
 }
 
 // SetQuota implements [apply.Storage].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -32,10 +33,12 @@ const (
 type Client struct {
 	call  call
 	calls *hang.Calls
+	// used has what was read into by calls that have returned.
+	used sync.Pool
 }
 
 // New returns a client whose calls take at most timeout; 0 means 30 seconds.
-func New(timeout time.Duration) *Client { return &Client{kernel, hang.New(timeout)} }
+func New(timeout time.Duration) *Client { return &Client{call: kernel, calls: hang.New(timeout)} }
 
 // Traits returns the abilities and bounds of the filesystem of dir. It is an error if this package
 // does not support the filesystem.
@@ -67,16 +70,14 @@ func (c *Client) Traits(ctx context.Context, dir string) (planner.Traits, error)
 // Enforced returns an error unless the kernel enforces limits for this kind of id. The error says
 // what is missing and how to enable it.
 func (c *Client) Enforced(ctx context.Context, dir string, by planner.QuotaBy) error {
-	s := newStats()
-	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(s))
+	var s stats
+	s.init()
+	err := c.do(ctx, dir, getStats, by, 0, unsafe.Pointer(&s))
 	return s.enforced(dir, by, err)
 }
 
-func newStats() *stats {
-	s := new(stats)
-	s[0] = 1 // FS_QSTATV_VERSION1
-	return s
-}
+// init makes the struct a request.
+func (s *stats) init() { s[0] = 1 } // FS_QSTATV_VERSION1
 
 // enforced interprets the answer to a query for the state of quotas. It returns nil if they are
 // enforced.
@@ -98,34 +99,44 @@ func (s *stats) enforced(dir string, by planner.QuotaBy, err error) error {
 	return nil
 }
 
-// Get reads limits and usage of one id. What cannot be read is unknown, with the reason.
-func (c *Client) Get(ctx context.Context, dir string, by planner.QuotaBy,
+// Get reads limits and usage of one id. What cannot be read is unknown, with the reason. On a mount
+// that hangs, it may never return.
+func (c *Client) Get(_ context.Context, dir string, by planner.QuotaBy,
 	id uint32) planner.QuotaState {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(via, err.Error())
 	}
-	b := new(block)
-	var off error
-	err := c.calls.Do(ctx, "quotactl",
-		func(context.Context) func() error { // one goroutine for both calls halves the cost
-			read, state := new(block), newStats()
-			err := c.call(dir, getStats, by, 0, unsafe.Pointer(state))
-			not := state.enforced(dir, by, err)
-			if not == nil {
-				err = c.call(dir, getQuota, by, id, read.pointer())
-			}
-			return func() error { b, off = read, not; return err }
-		})
-	if off != nil {
+	r, ok := c.used.Get().(*reading)
+	if !ok {
+		r = new(reading)
+	}
+	q := c.read(r, dir, by, id)
+	c.used.Put(r) // only now: while a call runs, the kernel may write to it
+	return q
+}
+
+// reading holds what the kernel writes to while one quota is read.
+type reading struct {
+	stats stats
+	block block
+}
+
+// read reads a quota, and before it whether quotas are enforced.
+func (c *Client) read(r *reading, dir string, by planner.QuotaBy, id uint32) planner.QuotaState {
+	*r = reading{}
+	r.stats.init()
+	err := c.call(dir, getStats, by, 0, unsafe.Pointer(&r.stats))
+	if off := r.stats.enforced(dir, by, err); off != nil {
 		return quota.Unknown(via, off.Error())
 	}
+	err = c.call(dir, getQuota, by, id, r.block.pointer())
 	if errors.Is(err, unix.ENOENT) { // on XFS, an id that owns nothing and has no limits has no record
-		*b, err = block{}, nil
+		r.block, err = block{}, nil
 	}
 	if err != nil {
 		return quota.Unknown(via, fmt.Sprintf("read quota: %v", &callError{err}))
 	}
-	return b.state()
+	return r.block.state()
 }
 
 // List reads the quotas of which the filesystem has a record, from first to last inclusive. The
@@ -241,8 +252,9 @@ func (c *Client) do(ctx context.Context, dir string, cmd uint32, by planner.Quot
 	}
 	to := unsafe.Slice((*byte)(data), size)
 	copy(copied[:], to)
-	err := c.calls.Run(ctx, "quotactl", func() error {
-		return c.call(dir, cmd, by, id, unsafe.Pointer(&copied))
+	err := c.calls.Do(ctx, "quotactl", func(context.Context) func() error {
+		err := c.call(dir, cmd, by, id, unsafe.Pointer(&copied))
+		return func() error { return err }
 	})
 	if err == nil {
 		copy(to, copied[:size])

@@ -31,7 +31,7 @@ func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	if c := a.choice(dir); c != nil {
 		return c.Get(ctx, dir, by, id)
 	}
-	s, err := a.ioctl.get(ctx, dir, by, id)
+	s, err := a.ioctl.get(dir, by, id)
 	switch {
 	case isNoIOCTL(err):
 		a.decide(dir, a.lfs)

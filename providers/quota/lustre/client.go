@@ -10,7 +10,7 @@ import (
 // client reads and sets quotas. dir is the absolute path of a directory on the quota's filesystem.
 type client interface {
 	// Get reads limits and usage of one quota. What cannot be read is unknown in the answer, with the
-	// reason.
+	// reason. On a mount that hangs, it may never return.
 	Get(ctx context.Context, dir string, by planner.QuotaBy, id uint32) planner.QuotaState
 	// List reads the quotas of which the filesystem has a record, from first to last inclusive. It
 	// leaves out incomplete records; the caller reads those with Get. [providers.ErrNoList] means that

@@ -42,9 +42,11 @@
 //
 // # Mounts that hang
 //
-// When a metadata server is down, lfs and the ioctl hang, and may not even die when killed. Each
-// call has a deadline. A call that has not ended a second after its deadline is abandoned and
-// counted; see the method stuck. With [hang.MaxStuck] of them, no further call is started.
+// When a metadata server is down, lfs and the ioctl hang, and may not even die when killed. Each run
+// of lfs and each ioctl has a deadline, except the ioctl that reads one quota: hundreds of thousands
+// are read at a time, by workers that [providers.StorageObserver] watches. A call that has not ended
+// a second after its deadline is abandoned and counted; see the method stuck. With too many of them,
+// no further call is started.
 //
 // # lfs
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -83,10 +84,14 @@ type ioctlFunc func(dir string, q *quotactl) error
 type ioctlClient struct {
 	ioctl ioctlFunc
 	calls *hang.Calls
+	// used has requests whose calls have returned.
+	used sync.Pool
 }
 
 // newIOCTL returns a client whose calls take at most timeout; 0 means 30 seconds.
-func newIOCTL(timeout time.Duration) *ioctlClient { return &ioctlClient{kernel, hang.New(timeout)} }
+func newIOCTL(timeout time.Duration) *ioctlClient {
+	return &ioctlClient{ioctl: kernel, calls: hang.New(timeout)}
+}
 
 // stuck returns the number of calls that were abandoned and have not returned.
 func (i *ioctlClient) stuck() int { return i.calls.Stuck() }
@@ -123,37 +128,54 @@ func openDir(dir string) (int, error) {
 
 func request(cmd uint32, by planner.QuotaBy, id uint32) *quotactl {
 	q := new(quotactl)
+	q.ask(cmd, by, id)
+	return q
+}
+
+// ask makes an empty struct a request.
+func (q *quotactl) ask(cmd uint32, by planner.QuotaBy, id uint32) {
 	q.put32(atCmd, cmd)
 	q.put32(atType, typeGroup)
 	if by == planner.ByProject {
 		q.put32(atType, typeProject)
 	}
 	q.put32(atID, id)
-	return q
 }
 
 // call makes one call within its deadline.
 func (i *ioctlClient) call(ctx context.Context, dir string, q *quotactl) error {
-	return i.calls.Run(ctx, "quota ioctl", func() error { return i.ioctl(dir, q) })
+	return i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
+		err := i.ioctl(dir, q)
+		return func() error { return err }
+	})
 }
 
 // Get implements [client].
-func (i *ioctlClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
+func (i *ioctlClient) Get(_ context.Context, dir string, by planner.QuotaBy,
 	id uint32) planner.QuotaState {
-	s, _ := i.get(ctx, dir, by, id)
+	s, _ := i.get(dir, by, id)
 	return s
 }
 
-func (i *ioctlClient) get(ctx context.Context, dir string, by planner.QuotaBy,
+// get makes the call on the caller's goroutine. A request is used again only after its call has
+// returned, because until then the kernel may still write to it.
+func (i *ioctlClient) get(dir string, by planner.QuotaBy,
 	id uint32) (planner.QuotaState, error) {
 	if err := quota.CheckID(by, id); err != nil {
 		return quota.Unknown(viaIOCTL, err.Error()), nil
 	}
-	q := request(getQuota, by, id)
-	if err := i.call(ctx, dir, q); err != nil {
+	q, ok := i.used.Get().(*quotactl)
+	if !ok {
+		q = new(quotactl)
+	}
+	*q = quotactl{}
+	q.ask(getQuota, by, id)
+	if err := i.ioctl(dir, q); err != nil {
 		return quota.Unknown(viaIOCTL, "read quota by ioctl: "+errnoText(err)), err
 	}
-	return q.state(), nil
+	s := q.state()
+	i.used.Put(q)
+	return s, nil
 }
 
 func (q *quotactl) state() planner.QuotaState {
@@ -220,7 +242,11 @@ func (i *ioctlClient) Set(ctx context.Context, dir string, by planner.QuotaBy, i
 // servers, because lfs returns them only to the second of this node's clock.
 func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.QuotaBy, id uint32,
 	want planner.Limits, keep planner.Grace) error {
-	now, err := i.get(ctx, dir, by, id)
+	var now planner.QuotaState
+	err := i.calls.Do(ctx, "quota ioctl", func(context.Context) func() error {
+		got, err := i.get(dir, by, id)
+		return func() error { now = got; return err }
+	})
 	if err != nil {
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id,
 			dir, &callError{err})

@@ -41,7 +41,7 @@ func newServer() *server {
 		marked: map[uint64][]*quotactl{}}
 }
 
-func (s *server) client() *ioctlClient { return &ioctlClient{s.ioctl, hang.New(0)} }
+func (s *server) client() *ioctlClient { return &ioctlClient{ioctl: s.ioctl, calls: hang.New(0)} }
 
 func (s *server) ioctl(dir string, q *quotactl) error {
 	s.mu.Lock()
@@ -273,11 +273,11 @@ func TestIOCTLRealKernel(t *testing.T) {
 func TestIOCTLHangs(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := &ioctlClient{func(string, *quotactl) error { <-release; return nil },
-		hang.New(10 * time.Millisecond)}
-	if q := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy,
-		"no answer in time") || c.stuck() != 1 {
-		t.Errorf("got %+v, %d stuck", q, c.stuck())
+	c := &ioctlClient{ioctl: func(string, *quotactl) error { <-release; return nil },
+		calls: hang.New(10 * time.Millisecond)}
+	if err := c.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),
+		planner.Grace{}); !errors.Is(err, hang.ErrTimeout) || c.stuck() != 1 {
+		t.Errorf("got %v, %d stuck", err, c.stuck())
 	}
 }
 
