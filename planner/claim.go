@@ -83,8 +83,32 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 		}
 	}
 	g.addRecorded(mounts, ss)
+	if g.input.Watch != nil && g.input.MustAsk && len(g.restores) == 0 {
+		g.spare(ss, mounts)
+	}
 	ss.index = nil
 	return ss
+}
+
+// spare leaves out what a recheck does not use. It decides about few resources and counts the claims
+// of all, but limits and usage matter only of what the few claim or leave, and where a guard adds up
+// all limits. Nobody sees the plan of a recheck, so it need not say how much is promised.
+func (g *Graph) spare(ss *claimTable, mounts map[string]Mount) {
+	guarded := map[string]bool{}
+	for i := range g.input.Settings.Systems {
+		if s := &g.input.Settings.Systems[i]; s.Overcommit != 0 {
+			guarded[mounts[s.Name].Filesystem] = true
+		}
+	}
+	for i := range ss.list {
+		s := &ss.list[i]
+		s.spared = !s.isLeft && !guarded[s.in.filesystem]
+	}
+	for i := range g.nodes {
+		if n := &g.nodes[i]; n.claims >= 0 && g.decides(n) {
+			ss.list[n.claims].spared = false
+		}
+	}
 }
 
 // archivedAs makes the observer read the quota where the directory is in the archive, on a system
@@ -291,7 +315,7 @@ func (s *quotaClaims) carries(n *node) bool {
 // asked reports whether the identity is observed, which needs the mount of its system.
 func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 	m := mounts[s.system.Name]
-	return m.Problem == "" && m.Unknown == ""
+	return m.Problem == "" && m.Unknown == "" && !s.spared
 }
 
 // QuotaTargets returns the identities to observe, each once, in the order that [Observed.Quotas]

@@ -26,6 +26,8 @@ type quotaClaims struct {
 	mixed, unlike bool
 	// isLeft reports whether the plan takes a directory away from this identity.
 	isLeft bool
+	// spared reports whether it is not asked about; see [Graph.spare].
+	spared bool
 }
 
 // claimNotes are what few quota identities have.
