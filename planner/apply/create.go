@@ -96,10 +96,13 @@ func (e *Engine) leaveClosed(d Directory) (planner.Directory, error) {
 // closed is the mode of a new directory until it is finished.
 const closed planner.Mode = 0o700
 
-// dropACLs removes the ACLs that a new directory inherited, checks that they are gone, and returns
-// what it saw. NFSv4 has ACLs that cannot be removed; with such an ACL the directory would be open
-// to more people than its mode shows.
+// dropACLs removes the ACLs that a new directory inherited, if it has any, checks that they are
+// gone, and returns what it saw. NFSv4 has ACLs that cannot be removed; with such an ACL the
+// directory would be open to more people than its mode shows.
 func dropACLs(a *planner.Action, d Directory) (now planner.Directory, err error) {
+	if now = d.Observe(); now.State == planner.DirPresent && now.ACL == nil {
+		return now, nil
+	}
 	if err := d.DropACLs(); err != nil {
 		return now, err
 	}

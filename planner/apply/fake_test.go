@@ -37,8 +37,10 @@ type world struct {
 	// endless are trees whose tagging ends only when the apply is told to stop.
 	endless bool
 	next    uint64
-	// inherits is an ACL that a new directory has, and that cannot be removed.
+	// inherits is an ACL that a new directory has, and that cannot be removed. noACLs makes it have
+	// none; else it has one that can be removed.
 	inherits *planner.ACL
+	noACLs   bool
 	// fail is the step, as it is in the log, that fails.
 	fail   map[string]error
 	limits planner.QuotaState
@@ -194,7 +196,10 @@ func (w *world) Make(_, at string) (Directory, error) {
 	if w.dirs[path.Dir(at)] == nil {
 		return nil, errors.New("the directory above is missing")
 	}
-	w.put(at, 0, 0, 0o700)
+	d := w.put(at, 0, 0, 0o700)
+	if d.ACL = w.inherits; d.ACL == nil && !w.noACLs {
+		d.ACL = &planner.ACL{}
+	}
 	w.open++
 	return &handle{w, at}, nil
 }

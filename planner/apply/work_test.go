@@ -36,6 +36,16 @@ func TestCreateInOrder(t *testing.T) {
 	}
 }
 
+// A new directory that inherited no ACL loses none.
+func TestACreateWithoutACLs(t *testing.T) {
+	w := newWorld(t)
+	w.noACLs = true
+	wantStatuses(t, w.run(Job{Work: []Work{creation("bio")}}), map[string]Status{"bio": Done})
+	if slices.Contains(w.log, "acl bio") || w.dirs["capstor/bio"].Mode != 0o2770 {
+		t.Errorf("it ends as %+v after %q", w.dirs["capstor/bio"], w.log)
+	}
+}
+
 // If a step fails, nothing after it is done and nothing is reported. The directory is closed to all
 // but root, and recorded as unfinished.
 func TestAFailedStepEndsACreate(t *testing.T) {
