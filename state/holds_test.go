@@ -115,6 +115,27 @@ func TestHoldsOfADamagedState(t *testing.T) {
 	}
 }
 
+// TestHoldsOfAnUntrustedState: a state that others may write, or that is a link, is refused even
+// after it was read.
+func TestHoldsOfAnUntrustedState(t *testing.T) {
+	for name, spoil := range map[string]func(file string) error{
+		"others may write it": func(file string) error { return os.Chmod(file, 0o666) },
+		"a link": func(file string) error {
+			return errors.Join(os.Rename(file, file+".real"), os.Symlink(file+".real", file))
+		},
+	} {
+		s, c := newStore(t)
+		update(t, s, hold("one", time.Time{}))
+		reasons(t, s, c.t)
+		if err := spoil(s.File()); err != nil {
+			t.Fatal(err)
+		}
+		if holds, err := s.HoldsInForce(c.t); err == nil {
+			t.Errorf("%s: its holds are %v", name, holds)
+		}
+	}
+}
+
 // TestHoldsSeenAtOnce adds holds in one goroutine. A read that begins after an addition sees it.
 func TestHoldsSeenAtOnce(t *testing.T) {
 	s, c := newStore(t)

@@ -109,7 +109,7 @@ func (b *batch) prepareFile() (err error) {
 
 // check walks the file, unless it is still as this store left it.
 func (b *batch) check() error {
-	id, err := identify(b.file)
+	id, err := identify(int(b.file.Fd()))
 	if err != nil {
 		return folder.Explain("check", b.engine.file(), err)
 	}
@@ -128,7 +128,7 @@ func (b *batch) commit() error {
 	if err := b.tx.bolt.Commit(); err != nil {
 		return errors.Join(folder.Explain("write state", b.engine.file(), err), b.giveBack())
 	}
-	if id, err := identify(b.file); err == nil {
+	if id, err := identify(int(b.file.Fd())); err == nil {
 		b.engine.remember(id)
 	}
 	return nil

@@ -72,18 +72,38 @@ type fileIdentity struct {
 
 // identify returns the identity of the state file. Without the file's lock, this may be the
 // identity of a batch that is being written. No later batch has the same one.
-func identify(f *os.File) (fileIdentity, error) {
+func identify(fd int) (fileIdentity, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return fileIdentity{}, err
 	}
 	id := fileIdentity{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
-	m, err := readMetas(f)
+	m, err := readMetas(descriptor(fd))
 	if errors.As(err, new(*fs.PathError)) {
 		return fileIdentity{}, err
 	}
 	id.txid = m.txid
 	return id, nil
+}
+
+// descriptor reads an open file.
+type descriptor int
+
+// ReadAt implements [io.ReaderAt].
+func (d descriptor) ReadAt(b []byte, at int64) (n int, err error) {
+	for n < len(b) {
+		more, err := unix.Pread(int(d), b[n:], at+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, &fs.PathError{Op: "read", Path: fileName, Err: err}
+		case more == 0:
+			return n, io.EOF
+		default:
+			n += more
+		}
+	}
+	return n, nil
 }
 
 // copyFile makes the last good copy of f, which is locked and checked. It writes and syncs the copy

@@ -49,7 +49,7 @@ type Tx interface {
 type Versioned interface {
 	// Version names the values as they are now, without a batch. Values that were read after it are
 	// current for as long as Version returns an equal one. It is not known, and no error, if there
-	// is no state yet. It does not look for damage: a batch does.
+	// is no state yet, or none that can be opened. It does not look for damage: a batch does.
 	Version() (version any, known bool, err error)
 }
 
