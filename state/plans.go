@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,8 @@ func (tx *Tx) start(p ledger.PlanStart) error {
 			return err
 		}
 	}
-	for _, k := range p.Keys {
+	// in order, because a new file takes many keys in order quickly, and others ever slower
+	for _, k := range slices.SortedFunc(slices.Values(p.Keys), planner.Key.Compare) {
 		t := touched{Plan: p.ID, Made: p.Made.UTC(), Ledger: p.Ledger}
 		if err := tx.putKeyed(bucketTouched, k, t); err != nil {
 			return err

@@ -17,10 +17,9 @@ import (
 // archived. Audits and applies both use it: a plan for a part of the site records what it saw of
 // that part.
 func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
-	for _, rec := range p.Graph.AsWanted() {
-		if old, ok := p.Recorded.Records.Of(rec.Key); ok && !outdated(old, rec) {
-			continue
-		}
+	seen := p.Graph.AsWanted()
+	for _, i := range unrecorded(seen, &p.Recorded.Records) {
+		rec := seen[i]
 		rec.At = tx.Now()
 		err := tx.PutRecord(rec)
 		if errors.Is(err, ledger.ErrUnfit) {
@@ -31,6 +30,18 @@ func (e *Engine) recordWanted(tx ledger.Tx, p *Planned) error {
 		}
 	}
 	return nil
+}
+
+// unrecorded returns the indexes of the records that are to be written, in the order of their keys:
+// a new state file takes many keys in order quickly, and each out of order slower than the last.
+func unrecorded(seen []planner.Record, recorded *planner.Records) (indexes []int) {
+	for i := range seen {
+		if old, ok := recorded.Of(seen[i].Key); !ok || outdated(old, seen[i]) {
+			indexes = append(indexes, i)
+		}
+	}
+	slices.SortFunc(indexes, func(a, b int) int { return seen[a].Key.Compare(seen[b].Key) })
+	return indexes
 }
 
 // outdated reports whether a record lacks something that was not known when it was written, or has
