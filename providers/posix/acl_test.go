@@ -2,7 +2,9 @@ package posix
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -52,6 +54,40 @@ func TestReadACL(t *testing.T) {
 	s.must(unix.Setxattr(s.real("capstor/long"), accessACL, long, 0))
 	if acl := s.root.Observe(s.conf, "capstor/long").ACL; acl == nil || len(acl.Access) != 204 {
 		t.Errorf("a long one: %+v", acl)
+	}
+}
+
+// TestListedACLs: the list of attributes is trusted on ext4 and XFS alone, and there it leads to the
+// same ACLs as reading them, also when it is too long to be read.
+func TestListedACLs(t *testing.T) {
+	for filesystem, want := range map[string]bool{"ext4": true, "xfs": true, "lustre": false,
+		"nfs": false, "nfs4": false, "overlay": false, "9p": false, "fuse": false, "": false} {
+		if listsACLs(filesystem) != want {
+			t.Errorf("%s: want %v", filesystem, want)
+		}
+	}
+	s := newSite(t)
+	if !s.sys.listsACLs {
+		t.Skip("the test's directory is neither on ext4 nor on XFS")
+	}
+	for i, acls := range [][]string{{}, {accessACL}, {defaultACL}, {accessACL, defaultACL}} {
+		for _, others := range []int{0, 3, 40} {
+			at := fmt.Sprintf("capstor/%d and %d", i, others)
+			s.mkdir(at, 0o755)
+			for n := range others {
+				s.must(unix.Setxattr(s.real(at), fmt.Sprintf("user.attribute number %d", n), nil, 0))
+			}
+			for _, name := range acls {
+				s.setACL(at, name)
+			}
+			s.sys.listsACLs = true
+			listed := s.sys.Observe(at)
+			s.sys.listsACLs = false
+			if read := s.sys.Observe(at); !reflect.DeepEqual(listed, read) ||
+				(read.ACL == nil) != (len(acls) == 0) {
+				t.Errorf("%s: listed %+v, read %+v", at, listed.ACL, read.ACL)
+			}
+		}
 	}
 }
 

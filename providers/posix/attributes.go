@@ -58,8 +58,10 @@ func (s *System) observe(fd int, storage string) planner.Directory {
 	if st.Mask&unix.STATX_BTIME != 0 {
 		d.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 	}
-	if d.ACL, err = readACL(fd); err != nil {
-		return s.unknown("read the ACLs of", storage, err)
+	if !s.listsACLs || !listsNoACL(fd) {
+		if d.ACL, err = readACL(fd); err != nil {
+			return s.unknown("read the ACLs of", storage, err)
+		}
 	}
 	if !s.byProject() {
 		return d

@@ -86,6 +86,7 @@ func (s *System) findMount(where string) planner.Mount {
 		s.mount.Capacity = planner.Bytes(fs.Blocks * uint64(fs.Frsize))
 		s.mount.Free = planner.Bytes(fs.Bfree * uint64(fs.Frsize))
 	}
+	s.listsACLs = listsACLs(found.FSType)
 	s.findTop(found.Mountpoint)
 	return s.mount
 }

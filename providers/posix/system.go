@@ -19,6 +19,8 @@ type System struct {
 	topPath string
 	place   place
 	mount   planner.Mount
+	// listsACLs is what [listsACLs] says of the filesystem.
+	listsACLs bool
 }
 
 // Mount returns what was found mounted.
