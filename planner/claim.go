@@ -83,16 +83,23 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 		}
 	}
 	g.addRecorded(mounts, ss)
-	if g.input.Watch != nil && g.input.MustAsk && len(g.restores) == 0 {
+	if g.asksLittle() {
 		g.spare(ss, mounts)
 	}
 	ss.index = nil
 	return ss
 }
 
-// spare leaves out what a recheck does not use. It decides about few resources and counts the claims
-// of all, but limits and usage matter only of what the few claim or leave, and where a guard adds up
-// all limits. Nobody sees the plan of a recheck, so it need not say how much is promised.
+// asksLittle reports whether only the quotas are asked about that matter for the watched resources.
+// That is so in a recheck, whose plan nobody sees, and in a plan from a part of the listing. Such a
+// plan says how much is promised only where a guard adds up all limits.
+func (g *Graph) asksLittle() bool {
+	return g.input.Watch != nil && (g.input.MustAsk || !g.input.Complete) && len(g.restores) == 0
+}
+
+// spare leaves out the quotas that do not matter for the watched resources. The claims of all count,
+// but limits and usage matter only of what the watched ones claim or leave, and where a guard adds
+// up all limits.
 func (g *Graph) spare(ss *claimTable, mounts map[string]Mount) {
 	guarded := map[string]bool{}
 	for i := range g.input.Settings.Systems {

@@ -412,6 +412,9 @@ func (c *comparison) promise() {
 	for i := range c.g.input.Settings.Systems {
 		sys := &c.g.input.Settings.Systems[i]
 		s := sums[sys.Name]
+		if c.g.asksLittle() {
+			s = nil // not all quotas were asked about
+		}
 		if g := c.g.guards[c.seen.Mounts[sys.Name].Filesystem]; g != nil && sys.Overcommit > 0 {
 			guarded := g.promise(sys.Name, then)
 			s = &guarded

@@ -10,8 +10,8 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 )
 
-// TestRecheckAsksOnlyAboutItsOwn: a recheck asks about the quotas of the resources that an approved
-// plan changes, and about no others, unless a guard adds up all limits.
+// TestRecheckAsksOnlyAboutItsOwn: a recheck, and a plan from a part of the listing, ask about the quotas
+// of the resources that they decide about, and about no others, unless a guard adds up all limits.
 func TestRecheckAsksOnlyAboutItsOwn(t *testing.T) {
 	for overcommit, want := range map[planner.Ratio]int{0: 1, 1500: 3} {
 		m, settings := newModel(), testSettings()
@@ -21,15 +21,23 @@ func TestRecheckAsksOnlyAboutItsOwn(t *testing.T) {
 		if all := len(m.observe(planner.Desire(w)).Quotas); all != 3 {
 			t.Errorf("a plan asks about %d quotas", all)
 		}
-		w.Watch, w.MustAsk = map[planner.Key]bool{project("b", 30600).Key: true}, true
-		g := planner.Desire(w)
-		seen := planner.Observed{Mounts: m.mounts}
-		for _, p := range g.Targets() {
-			seen.Directories = append(seen.Directories, m.look(p.Path))
-		}
-		if asked := g.QuotaTargets(seen); len(asked) != want || want == 1 &&
-			asked[0].Subject.ID != 30600 {
-			t.Errorf("with overcommit %s, a recheck asks about %+v", overcommit, asked)
+		w.Watch = map[planner.Key]bool{project("b", 30600).Key: true}
+		for name, is := range map[string]struct{ complete, mustAsk bool }{"recheck": {true, true},
+			"plan from a part of the listing": {false, false}} {
+			w.Complete, w.MustAsk = is.complete, is.mustAsk
+			g := planner.Desire(w)
+			seen := planner.Observed{Mounts: m.mounts}
+			for _, p := range g.Targets() {
+				seen.Directories = append(seen.Directories, m.look(p.Path))
+			}
+			if asked := g.QuotaTargets(seen); len(asked) != want || want == 1 &&
+				asked[0].Subject.ID != 30600 {
+				t.Errorf("with overcommit %s, a %s asks about %+v", overcommit, name, asked)
+			}
+			p := planner.Compare(g, m.observe(g), planner.Context{})
+			if overcommit == 0 && len(p.Context.Promised) > 0 {
+				t.Errorf("a %s says what is promised: %+v", name, p.Context.Promised)
+			}
 		}
 	}
 }
@@ -45,7 +53,8 @@ func TestRecheckNeedsNoMore(t *testing.T) {
 			mount.Capacity = planner.Bytes(rapid.IntRange(1, 40).Draw(t, "capacity")) * tib
 			m.mounts["capstor"], w.Settings.Systems[0].Overcommit = mount, 1500
 		}
-		w.MustAsk, w.KeepRecords = true, rapid.Bool().Draw(t, "keep")
+		w.KeepRecords, w.Complete = rapid.Bool().Draw(t, "keep"), rapid.Bool().Draw(t, "complete")
+		w.MustAsk = w.Complete || rapid.Bool().Draw(t, "must ask")
 		w.Watch = map[planner.Key]bool{}
 		for i := range w.Items {
 			if rapid.Bool().Draw(t, "watched") {
@@ -64,7 +73,6 @@ func TestRecheckNeedsNoMore(t *testing.T) {
 				planner.AskAll(g, seen)
 			}
 			graphs[i], plans[i] = g, planner.Compare(g, m.observe(g), planner.Context{})
-			plans[i].Context.Promised = nil
 		}
 		a, _ := json.Marshal(plans[0])
 		b, _ := json.Marshal(plans[1])
