@@ -6,55 +6,43 @@ import (
 	"runtime/metrics"
 )
 
-// A stage of a plan throws away much of what the stage before it needed, and keeps most of what it
-// allocates itself. So garbage is best collected between two stages: there is much of it, and what
-// is in use is little. Within a stage, Go's own pace would let a large heap become twice as large
-// as what is in use, and a slower pace would look at the same memory again and again.
-
-const (
-	// muchGarbage is how much may have been allocated, in bytes, before a stage begins with a
-	// collection.
-	muchGarbage = 16 << 20
-	// looseGarbage is how much garbage a large heap may have within a stage, in bytes, unless a
-	// seventh of what is in use is more.
-	looseGarbage = 32 << 20
-	leastPercent = 15
-)
-
-// memory collects garbage between stages.
+// memory sets how much garbage there may be while a plan is made. A plan keeps most of what it
+// allocates, so Go's own pace, as much garbage as what is in use, would take twice the memory. A
+// small heap is collected at that pace, because everything else would go through it again and
+// again.
 type memory struct {
 	stage   string
 	percent int
 }
 
-// begin is called when a stage begins. GOGC in the environment wins: Go's own pace stays as it says.
+const (
+	// someGarbage is how much garbage there may be, in bytes, unless a seventh of what is in use is
+	// more.
+	someGarbage  = 32 << 20
+	leastPercent = 15
+)
+
+// begin is called when a stage begins. GOGC in the environment wins.
 func (m *memory) begin(stage string) {
 	if stage == m.stage || os.Getenv("GOGC") != "" {
 		return
 	}
 	m.stage = stage
-	inUse, live := heap()
-	if inUse-min(live, inUse) >= muchGarbage {
-		debug.FreeOSMemory()
-		_, live = heap()
-	}
-	if p := percentFor(live); p != m.percent {
+	if p := percentFor(live()); p != m.percent {
 		m.percent = p
 		debug.SetGCPercent(p)
 	}
 }
 
-// percentFor returns how many percent of what is in use are looseGarbage: from a seventh to as much
-// again, which is Go's default.
+// percentFor returns how many percent of what is in use are someGarbage: from a seventh to as much
+// again.
 func percentFor(live uint64) int {
-	return int(min(100, max(leastPercent, looseGarbage*100/max(1, live))))
+	return int(min(100, max(leastPercent, someGarbage*100/max(1, live))))
 }
 
-// heap returns the size of all objects, and of those that the last collection found in use, in
-// bytes.
-func heap() (inUse, live uint64) {
-	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/gc/heap/live:bytes"}}
+// live returns the size of what the last collection found in use, in bytes.
+func live() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(s)
-	return s[0].Value.Uint64(), s[1].Value.Uint64()
+	return s[0].Value.Uint64()
 }
