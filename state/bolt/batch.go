@@ -81,6 +81,11 @@ func (b *batch) open() error {
 	return nil
 }
 
+// forget gives back the memory of the pages that bbolt has mapped.
+func (b *batch) forget() {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, b.db.Info().Data, uintptr(b.size), unix.MADV_DONTNEED)
+}
+
 // openFile gives bbolt the state file. The file was opened without following links, belongs to us,
 // is locked, and was found to be good. bbolt's own lock is of the same kind on the same descriptor,
 // so it always succeeds.

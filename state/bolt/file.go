@@ -160,23 +160,28 @@ func (e *Engine) checkFile(f *os.File) error {
 		return folder.Explain("map", e.file(), err)
 	}
 	defer unix.Munmap(data)
-	return e.options.Verify(func(visit kv.Visit) error { return walk(data, giveBack(data, visit)) })
+	pages := reading{forget: func() { _ = unix.Madvise(data, unix.MADV_DONTNEED) }}
+	return e.options.Verify(func(visit kv.Visit) error {
+		return walk(data, func(bucket string, key, value []byte) error {
+			pages.read(len(key) + len(value))
+			return visit(bucket, key, value)
+		})
+	})
 }
 
-// giveBack returns a visit that tells the kernel, every 8 MiB, that the pages read so far are not
-// needed. Until then they count as memory of this process, although they are the kernel's own copy
-// of the file, and a file of a million records has 700 MiB. A page that is needed again is mapped
-// again.
-func giveBack(data []byte, visit kv.Visit) kv.Visit {
-	read := 0
-	return func(bucket string, key, value []byte) error {
-		if read += len(key) + len(value); read >= 8<<20 {
-			read = 0
-			if err := unix.Madvise(data, unix.MADV_DONTNEED); err != nil {
-				return fmt.Errorf("give back memory: %w", err)
-			}
-		}
-		return visit(bucket, key, value)
+// reading reads a mapped file from one end to the other. The pages that were read count as memory
+// of this process, although they are the kernel's own copy of the file, and a file of a million
+// records has 700 MiB. So they are given back every 4 MiB. A page that is needed again is mapped
+// again. If the kernel takes none back, only more memory is in use.
+type reading struct {
+	bytes  int
+	forget func()
+}
+
+func (r *reading) read(n int) {
+	if r.bytes += n; r.bytes >= 4<<20 {
+		r.bytes = 0
+		r.forget()
 	}
 }
 

@@ -55,9 +55,10 @@ func (t *tx) Scan(bucket string, start []byte, fn func(key, value []byte) error)
 		t.inside = false
 		return err
 	}
-	c := b.Cursor()
+	c, pages := b.Cursor(), reading{forget: t.batch.forget}
 	for k, v := c.Seek(start); k != nil; k, v = c.Next() {
 		t.inside = false
+		pages.read(len(k) + len(v))
 		if err := fn(k, v); err != nil {
 			return err
 		}
