@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -66,7 +68,13 @@ func (r benchResource) writeCustomer(w io.Writer) {
 		id, r.customer(), r.customer(), benchUUID(4, 0))
 }
 
-func benchUUID(kind, n int) string { return fmt.Sprintf("%08x-0000-5000-8000-%012x", kind, n) }
+// benchUUID returns the id of the nth thing of a kind. Ids are in no order, as real ones are: what sorts or looks up by id
+// would be faster otherwise.
+func benchUUID(kind, n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d", kind, n))
+	h := hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("%s-%s-5%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:])
+}
 
 // benchKernel answers the ioctl OBD_IOC_QUOTACTL as a Lustre on which every group has the quota that the listing wants.
 // The places in struct if_quotactl are those of package lustre.
