@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -166,7 +167,8 @@ func FuzzNeighbours(f *testing.F) {
 		f.Add(all[i], goodItem)
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if json.Valid([]byte(a)) && json.Valid([]byte(b)) {
+		// Bytes that are not UTF-8 are an error of the whole page, before any other.
+		if json.Valid([]byte(a)) && json.Valid([]byte(b)) && utf8.ValidString(a+b) {
 			checkNeighbours(t, a, b, a, b, b)
 		}
 	})
