@@ -90,16 +90,19 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	return ss
 }
 
-// asksLittle reports whether only the quotas are asked about that matter for the watched resources.
-// That is so in a recheck, whose plan nobody sees, and in a plan from a part of the listing. Such a
-// plan says how much is promised only where a guard adds up all limits.
+// asksLittle reports whether only the quotas are asked about that matter for the resources that are
+// decided about. That is so in a recheck, whose plan nobody sees, in a plan from a part of the
+// listing, and in one for targets. Such a plan says how much is promised only where a guard adds up
+// all limits.
 func (g *Graph) asksLittle() bool {
-	return g.input.Watch != nil && (g.input.MustAsk || !g.input.Complete) && len(g.restores) == 0
+	w := g.input
+	few := w.Watch != nil && (w.MustAsk || !w.Complete) || len(w.Selection.Targets) > 0
+	return few && len(g.restores) == 0
 }
 
-// spare leaves out the quotas that do not matter for the watched resources. The claims of all count,
-// but limits and usage matter only of what the watched ones claim or leave, and where a guard adds
-// up all limits.
+// spare leaves out the quotas that do not matter for what is decided about. The claims of all count,
+// but limits and usage matter only of what those resources claim or leave, and where a guard adds up
+// all limits.
 func (g *Graph) spare(ss *claimTable, mounts map[string]Mount) {
 	guarded := map[string]bool{}
 	for i := range g.input.Settings.Systems {

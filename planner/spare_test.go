@@ -53,13 +53,21 @@ func TestRecheckNeedsNoMore(t *testing.T) {
 			mount.Capacity = planner.Bytes(rapid.IntRange(1, 40).Draw(t, "capacity")) * tib
 			m.mounts["capstor"], w.Settings.Systems[0].Overcommit = mount, 1500
 		}
-		w.KeepRecords, w.Complete = rapid.Bool().Draw(t, "keep"), rapid.Bool().Draw(t, "complete")
-		w.MustAsk = w.Complete || rapid.Bool().Draw(t, "must ask")
+		w.KeepRecords = rapid.Bool().Draw(t, "keep")
 		w.Watch = map[planner.Key]bool{}
 		for i := range w.Items {
 			if rapid.Bool().Draw(t, "watched") {
 				w.Watch[w.Items[i].Key] = true
 			}
+		}
+		switch pick(t, "asks little", "recheck", "part", "targets") {
+		case "recheck":
+			w.MustAsk, w.Complete = true, rapid.Bool().Draw(t, "complete")
+		case "part":
+			w.MustAsk, w.Complete = false, false
+		case "targets":
+			w.MustAsk, w.Complete, w.Watch = false, true, nil
+			w.Selection.Targets = []string{pick(t, "target", "/capstor/**/p1", "/capstor/**/p2", "/vast/**")}
 		}
 		var plans [2]*planner.Plan
 		var graphs [2]*planner.Graph
