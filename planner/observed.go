@@ -207,6 +207,15 @@ func (u Usage[U]) N() U {
 	return U(n)
 }
 
+// Amount returns the amount; nil if it is unknown.
+func (u Usage[U]) Amount() *U {
+	if !u.Known() {
+		return nil
+	}
+	n := u.N()
+	return &n
+}
+
 // Why explains an unknown usage.
 func (u Usage[U]) Why() string {
 	if u.why == (unique.Handle[string]{}) {

@@ -95,12 +95,7 @@ func archived(in *Input) []Archived {
 		case !state.Space.Known():
 			x.Note = "what is used could not be read: " + planner.Clause(state.Space.Why())
 		default:
-			space := state.Space.N()
-			x.Space = &space
-			if state.Inodes.Known() {
-				inodes := state.Inodes.N()
-				x.Inodes = &inodes
-			}
+			x.Space, x.Inodes = state.Space.Amount(), state.Inodes.Amount()
 			if t.Subject.By == planner.ByGroup {
 				x.Note = "all that " + t.Subject.String() + " owns on the filesystem"
 			}

@@ -231,7 +231,7 @@ func (q *Quota) fill(state *planner.QuotaState) {
 }
 
 func used(q *planner.QuotaState) (space *planner.Bytes, inodes *planner.Inodes) {
-	return amount(q.Space), amount(q.Inodes)
+	return q.Space.Amount(), q.Inodes.Amount()
 }
 
 // limits reports whether a quota limits anything.
@@ -288,13 +288,4 @@ func utf8Of(s string) string {
 		s = s[n:]
 	}
 	return b.String()
-}
-
-// amount returns the amount of a usage; nil if it is unknown.
-func amount[U planner.Bytes | planner.Inodes](u planner.Usage[U]) *U {
-	if !u.Known() {
-		return nil
-	}
-	n := u.N()
-	return &n
 }
