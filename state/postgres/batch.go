@@ -11,8 +11,13 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// page is the largest number of values that one statement reads or writes.
-const page = 5000
+// page is the largest number of values that one statement reads or writes. A scan reads firstPage
+// values first, because many scans want only a few, and then pages of about pageBytes bytes.
+const (
+	page      = 5000
+	firstPage = 100
+	pageBytes = 16 << 20
+)
 
 // keptBatches is how long the ids of batches are kept. If an answer is lost, its batch is looked up
 // immediately.
@@ -92,31 +97,34 @@ func (b *batch) Scan(bucket string, start []byte, fn func(key, value []byte) err
 	if start == nil {
 		start = []byte{}
 	}
-	for {
-		found, err := b.page(bucket, start)
+	for limit := firstPage; ; {
+		found, err := b.page(bucket, start, limit)
 		if err != nil {
 			return b.engine.explain("read", err)
 		}
+		size := 0
 		for _, v := range found {
+			size += len(v.Value)
 			if err := fn(v.Key, v.Value); err != nil {
 				return err
 			}
 		}
-		if len(found) < page {
+		if len(found) < limit {
 			return nil
 		}
-		start = append(found[page-1].Key, 0) // the smallest key after it
+		start = append(found[limit-1].Key, 0) // the smallest key after it
+		limit = max(1, min(page, limit*pageBytes/max(1, size)))
 	}
 }
 
-// page reads at most [page] values, from the key start on.
-func (b *batch) page(bucket string, start []byte) ([]kv.Value, error) {
+// page reads at most limit values, from the key start on.
+func (b *batch) page(bucket string, start []byte, limit int) ([]kv.Value, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answer)
 	defer cancel()
 	var found []kv.Value
 	var v kv.Value
 	err := b.conn.query(ctx, "SELECT key, value FROM cscs_sync.entries WHERE state = $1 AND "+
-		"bucket = $2 AND key >= $3 ORDER BY key LIMIT $4", b.state, bucket, start, page).
+		"bucket = $2 AND key >= $3 ORDER BY key LIMIT $4", b.state, bucket, start, limit).
 		each(func() error {
 			found = append(found, v)
 			return nil

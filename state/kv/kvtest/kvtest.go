@@ -31,7 +31,7 @@ func Run(t *testing.T, newState func(t *testing.T) Open) {
 		"a batch that fails": failing, "order": order, "a scan stops": scanStops, "odd values": odd,
 		"a view is one snapshot": snapshot, "one writer": oneWriter, "random batches": random,
 		"views do not change": viewsChangeNothing, "values are the caller's": callersMemory,
-		"keep": keep,
+		"keep": keep, "a scan of large and small values": mixedSizes,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, newState(t)) })
@@ -220,6 +220,32 @@ func scanStops(t *testing.T, open Open) {
 	})
 	if n := len(contents(t, open(), "a")); n != 11 {
 		t.Errorf("%d values, want 11", n)
+	}
+}
+
+// mixedSizes scans values for which an engine may need several reads of different sizes.
+func mixedSizes(t *testing.T, open Open) {
+	var all []string
+	update(t, open(), func(tx kv.Tx) error {
+		for i := range 1000 {
+			key, size := fmt.Sprintf("%06d", i), 10
+			if i%200 == 150 {
+				size = 3 << 20
+			}
+			must(t, tx.Put("b", []byte(key), bytes.Repeat([]byte{byte(i)}, size)))
+			all = append(all, fmt.Sprint(key, size, byte(i)))
+		}
+		return nil
+	})
+	for _, start := range []int{0, 1, 149, 151, 898, 899, 900, 901, 999} {
+		var got []string
+		must(t, open().Batch(false, func(tx kv.Tx) error {
+			return tx.Scan("b", fmt.Appendf(nil, "%06d", start), func(k, v []byte) error {
+				got = append(got, fmt.Sprint(string(k), len(v), v[len(v)-1]))
+				return nil
+			})
+		}))
+		want(t, fmt.Sprint("from ", start), got, all[start:]...)
 	}
 }
 
