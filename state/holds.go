@@ -1,10 +1,7 @@
 package state
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -105,29 +102,3 @@ func (s *Store) readHolds() (every []planner.Hold, err error) {
 
 // AllHolds returns all holds, including expired ones.
 func (tx *Tx) AllHolds() ([]planner.Hold, error) { return all[planner.Hold](tx, bucketHolds) }
-
-// SetIndex replaces the index, which the last complete listing produced. The listing began at at,
-// when [Tx.Written] was written. Chunks are JSON documents of any shape.
-func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error {
-	if err := tx.clear(bucketIndex, nil); err != nil {
-		return err
-	}
-	for i, c := range chunks {
-		if err := tx.put(bucketIndex, numberKey(uint64(i)), c); err != nil {
-			return fmt.Errorf("index chunk %d: %w", i, err)
-		}
-	}
-	tx.changed = true
-	tx.meta.IndexAt, tx.meta.IndexSeq = at.UTC(), written
-	return nil
-}
-
-// Index returns the index, the time of its listing, and what [Tx.Written] was then. The time is
-// zero if there is no index.
-func (tx *Tx) Index() (at time.Time, written uint64, chunks []json.RawMessage, err error) {
-	err = tx.each(bucketIndex, nil, func(_, body []byte) error {
-		chunks = append(chunks, bytes.Clone(body)) // what was stored is JSON: nothing is decoded here
-		return nil
-	})
-	return tx.meta.IndexAt, tx.meta.IndexSeq, chunks, err
-}

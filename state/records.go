@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -90,6 +91,22 @@ func (tx *Tx) Record(key planner.Key) (planner.Record, bool, error) {
 // Records returns all records, in the order of their keys.
 func (tx *Tx) Records() ([]planner.Record, error) { return all[planner.Record](tx, bucketRecords) }
 
+// RecordsOf returns the records of an item, on any system and of any data type, in the order of
+// their keys. It reads no others.
+func (tx *Tx) RecordsOf(item string) (out []planner.Record, err error) {
+	if strings.Contains(item, "\x00") {
+		return nil, nil // no key has it, and it would be the beginning of another item's keys
+	}
+	err = decodeEach(tx, bucketRecords, []byte(item+"\x00"), func(_ []byte, r planner.Record) error {
+		out = append(out, r)
+		return nil
+	})
+	return out, err
+}
+
+// RecordCount returns the number of records. It reads none.
+func (tx *Tx) RecordCount() uint64 { return tx.meta.Tallies[bucketRecords].Count }
+
 // PutRoot records the identity of a system's directory.
 func (tx *Tx) PutRoot(system string, id planner.RootIdentity) error {
 	return tx.put(bucketRoots, []byte(system), id)
@@ -148,6 +165,23 @@ func (tx *Tx) ArchiveRegister() ([]planner.Archived, error) {
 	return out, err
 }
 
+// Archived returns the newest entry of the register for each resource that has one.
+func (tx *Tx) Archived() (map[planner.Key]planner.Archived, error) {
+	out := map[planner.Key]planner.Archived{}
+	err := decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
+		a := e.numbered()
+		old, ok := out[a.Key]
+		if !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.At.After(old.At) {
+			out[a.Key] = a
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReplaceArchiveRegister rebuilds the register from the manifests that a rescan found.
 func (tx *Tx) ReplaceArchiveRegister(found []planner.Archived) error {
 	register, err := tx.ArchiveRegister()
@@ -180,16 +214,7 @@ func (tx *Tx) Recorded() (planner.Recorded, error) {
 	if out.Records, err = tx.records(); err != nil {
 		return planner.Recorded{}, err
 	}
-	out.Archived = map[planner.Key]planner.Archived{}
-	err = decodeEach(tx, bucketArchive, nil, func(_ []byte, e entered) error {
-		a := e.numbered()
-		old, ok := out.Archived[a.Key]
-		if !ok || a.Seq > old.Seq || a.Seq == old.Seq && a.At.After(old.At) {
-			out.Archived[a.Key] = a
-		}
-		return nil
-	})
-	if err != nil {
+	if out.Archived, err = tx.Archived(); err != nil {
 		return planner.Recorded{}, err
 	}
 	return out, nil

@@ -178,10 +178,13 @@ func TestRecordsAndRegister(t *testing.T) {
 			t.Errorf("record 3 %t, record 2 %t", ok, ok2)
 		}
 		rec, err4 := tx.Recorded()
-		if got := rec.Archived[key(1)].Archive; got != "a/new" {
-			t.Errorf("archived at %q, want the newest", got)
+		archived, err5 := tx.Archived()
+		for _, newest := range []map[planner.Key]planner.Archived{rec.Archived, archived} {
+			if got := newest[key(1)].Archive; got != "a/new" || len(newest) != 1 {
+				t.Errorf("archived at %q of %d, want the newest", got, len(newest))
+			}
 		}
-		return firstError(err, err2, err3, err4)
+		return firstError(err, err2, err3, err4, err5)
 	})
 	update(t, s, func(tx ledger.Tx) error {
 		_, err := tx.DeleteRoot("capstor")
@@ -256,30 +259,6 @@ func TestHolds(t *testing.T) {
 	})
 	if got := reasons(c.t.Add(-time.Minute)); len(got) != 1 || got[0] != "two" {
 		t.Errorf("left %v", got)
-	}
-}
-
-func TestIndex(t *testing.T) {
-	s, c := newStore(t)
-	view(t, s, func(tx ledger.Tx) error {
-		if at, written, chunks, err := tx.Index(); !at.IsZero() || written != 0 || chunks != nil ||
-			err != nil {
-			t.Errorf("empty: %v %v %v %v", at, written, chunks, err)
-		}
-		return nil
-	})
-	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`1`, `2`, `3`)) })
-	update(t, s, func(tx ledger.Tx) error { return tx.SetIndex(c.t.Add(time.Hour), 8, rawChunks(`{"x":[1]}`, `2`)) })
-	view(t, reopen(t, s), func(tx ledger.Tx) error {
-		at, written, chunks, err := tx.Index()
-		if !at.Equal(c.t.Add(time.Hour)) || written != 8 || len(chunks) != 2 ||
-			string(chunks[0]) != `{"x":[1]}` {
-			t.Errorf("%v %d %s", at, written, chunks)
-		}
-		return err
-	})
-	if err := s.Update(func(tx ledger.Tx) error { return tx.SetIndex(c.t, 7, rawChunks(`{`)) }); err == nil {
-		t.Error("a chunk that is no JSON was stored")
 	}
 }
 

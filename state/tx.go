@@ -138,15 +138,25 @@ func (tx *Tx) raw(bucket string, key []byte) ([]byte, error) {
 	return tx.values.Get(bucket, key)
 }
 
-// get decodes the value at key into v, and reports whether there is one.
-func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
+// body returns the checked body of the value at key, or nil if there is none. It is valid until the
+// next call.
+func (tx *Tx) body(bucket string, key []byte) ([]byte, error) {
 	raw, err := tx.raw(bucket, key)
 	if err != nil || raw == nil {
-		return false, err
+		return nil, err
 	}
 	body, _, err := unseal(bucket, key, raw)
 	if err != nil {
-		return false, tx.damaged(bucket, key, err.Error())
+		return nil, tx.damaged(bucket, key, err.Error())
+	}
+	return body, nil
+}
+
+// get decodes the value at key into v, and reports whether there is one.
+func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
+	body, err := tx.body(bucket, key)
+	if err != nil || body == nil {
+		return false, err
 	}
 	if err := decode(body, v); err != nil {
 		return false, tx.damaged(bucket, key, err.Error())

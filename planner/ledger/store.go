@@ -59,6 +59,10 @@ type Records interface {
 	Rename(now map[planner.Key]planner.Key) (int, error)
 	Record(key planner.Key) (r planner.Record, recorded bool, err error)
 	Records() ([]planner.Record, error)
+	// RecordsOf returns the records of an item, on any system and of any data type. It reads no others.
+	RecordsOf(item string) ([]planner.Record, error)
+	// RecordCount returns the number of records. It reads none.
+	RecordCount() uint64
 	// Written returns the number of the last record or archive entry that was written.
 	Written() uint64
 	PutRoot(system string, id planner.RootIdentity) error
@@ -76,6 +80,8 @@ type Archive interface {
 	PutArchived(a planner.Archived) error
 	DeleteArchived(archive string) (existed bool, err error)
 	ArchiveRegister() ([]planner.Archived, error)
+	// Archived returns the newest entry of the register for each resource that has one.
+	Archived() (map[planner.Key]planner.Archived, error)
 	ReplaceArchiveRegister(found []planner.Archived) error
 }
 
@@ -133,6 +139,11 @@ type Holds interface {
 type Index interface {
 	SetIndex(at time.Time, written uint64, chunks []json.RawMessage) error
 	Index() (at time.Time, written uint64, chunks []json.RawMessage, err error)
+	// IndexAt returns what Index does, without reading the chunks. The time is zero if there is no
+	// index.
+	IndexAt() (at time.Time, written uint64)
+	// IndexChunk returns one chunk; the first is 0. It returns nil if there is none with this number.
+	IndexChunk(n int) (json.RawMessage, error)
 }
 
 // Files are documents that all nodes of a state see: held and begun plans, and what the loop
