@@ -86,6 +86,7 @@ func (g *Graph) collectClaims(seen *Observed) *claimTable {
 	if g.asksLittle() {
 		g.spare(ss, mounts)
 	}
+	ss.judge()
 	ss.index = nil
 	return ss
 }
@@ -263,17 +264,23 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 // counted reports whether the node's claim counts as wanted.
 func (n *node) counted() bool { return n.claims >= 0 && n.intent != intentRemove }
 
-// attach gives each identity what was observed, and finds the claims that cannot be combined.
-func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
+// judge finds the claims that cannot be combined.
+func (ss *claimTable) judge() {
 	for i := range ss.list {
-		s := &ss.list[i]
-		if s.asked(mounts) && len(observed) > 0 {
-			s.state, observed = &observed[0], observed[1:]
-		}
-		if s.claims > 1 {
+		if s := &ss.list[i]; s.claims > 1 {
 			if why := s.refuse(); why != nil {
 				s.note().refused = why
 			}
+		}
+	}
+}
+
+// attach gives each identity what was observed. It changes nothing that [quotaClaims.target] reads,
+// because a mount that hangs may still be asked about.
+func (ss *claimTable) attach(mounts map[string]Mount, observed []QuotaState) {
+	for i := range ss.list {
+		if s := &ss.list[i]; s.asked(mounts) && len(observed) > 0 {
+			s.state, observed = &observed[0], observed[1:]
 		}
 	}
 }
@@ -330,13 +337,14 @@ func (s *quotaClaims) asked(mounts map[string]Mount) bool {
 
 // QuotaTargets returns the identities to observe, each once, in the order that [Observed.Quotas]
 // must have. Mounts and directories must have been observed before.
-func (g *Graph) QuotaTargets(seen Observed) []QuotaTarget {
+func (g *Graph) QuotaTargets(seen Observed) Targets[QuotaTarget] {
 	all := g.claimed(&seen).list
-	targets := make([]QuotaTarget, 0, len(all))
+	asked := make([]int32, 0, len(all))
 	for i := range all {
-		if s := &all[i]; s.asked(seen.Mounts) {
-			targets = append(targets, s.target())
+		if all[i].asked(seen.Mounts) {
+			asked = append(asked, int32(i))
 		}
 	}
-	return targets
+	return Targets[QuotaTarget]{len(asked),
+		func(i int) QuotaTarget { return all[asked[i]].target() }}
 }

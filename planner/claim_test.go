@@ -227,8 +227,9 @@ func TestClaimsOfTwoSystems(t *testing.T) {
 	if got := hardOf(p, 30500); got != 20 {
 		t.Errorf("%d TiB, want 20", got)
 	}
-	if targets := g.QuotaTargets(m.observe(g)); len(targets) != 1 || targets[0].System != "bulk" {
-		t.Errorf("asked %+v, want once, at the first system by name", targets)
+	if targets := g.QuotaTargets(m.observe(g)); targets.Len() != 1 ||
+		targets.At(0).System != "bulk" {
+		t.Errorf("asked %d times, want once, at the first system by name", targets.Len())
 	}
 	w, m = world(planner.SharedMax)
 	p, _ = plan(&w, m)
@@ -252,7 +253,7 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	if !d.Usage.DefaultSpace || d.Usage.DefaultInodes || d.Usage.Via != "ioctl" {
 		t.Errorf("%+v", d.Usage)
 	}
-	for _, target := range g.QuotaTargets(m.observe(g)) {
+	for _, target := range g.QuotaTargets(m.observe(g)).All() {
 		if target.Subject.ID != 30500 {
 			t.Errorf("%+v is asked for, and nobody claims it", target)
 		}

@@ -81,9 +81,10 @@ type space struct {
 	by         QuotaBy
 }
 
-// spaceIndex finds the claims in one space: on ids, or on directories by their storage paths.
+// spaceIndex finds the claims in one space: on ids, or on directories by their storage paths. The
+// claims need the space longer than the index, so it is apart.
 type spaceIndex struct {
-	space
+	of          *space
 	ids         map[uint32]int32
 	directories map[string]int32
 }
@@ -109,7 +110,7 @@ func (ss *claimTable) at(id Subject, sys *System) int32 {
 	if !ok {
 		i = int32(len(ss.list))
 		in.put(id, i)
-		ss.list = append(ss.list, quotaClaims{in: &in.space, id: id.ID, path: id.Path, system: sys})
+		ss.list = append(ss.list, quotaClaims{in: in.of, id: id.ID, path: id.Path, system: sys})
 	}
 	if s := &ss.list[i]; sys.Name < s.system.Name {
 		s.system = sys
@@ -125,12 +126,22 @@ func (ss *claimTable) find(id Subject) *quotaClaims {
 	return nil
 }
 
-// in returns the index of the space of an identity, and makes it if there is none.
+// in returns the index of the space of an identity, and makes it if there is none. The first has
+// room for all claims, because most sites have one.
 func (ss *claimTable) in(id Subject) *spaceIndex {
 	key := space{id.Filesystem, id.By}
 	in := ss.index[key]
 	if in == nil {
-		in = &spaceIndex{key, map[uint32]int32{}, map[string]int32{}}
+		in = &spaceIndex{of: &space{id.Filesystem, id.By}}
+		room := 0
+		if len(ss.index) == 0 {
+			room = cap(ss.list)
+		}
+		if id.By == ByDirectory {
+			in.directories = make(map[string]int32, room)
+		} else {
+			in.ids = make(map[uint32]int32, room)
+		}
 		ss.index[key] = in
 	}
 	return in
@@ -138,7 +149,7 @@ func (ss *claimTable) in(id Subject) *spaceIndex {
 
 // place returns the index of the claims on an identity; false if it has none.
 func (in *spaceIndex) place(id Subject) (i int32, ok bool) {
-	if in.by == ByDirectory {
+	if in.of.by == ByDirectory {
 		i, ok = in.directories[id.Path]
 	} else {
 		i, ok = in.ids[id.ID]
@@ -148,7 +159,7 @@ func (in *spaceIndex) place(id Subject) (i int32, ok bool) {
 
 // put sets the index of the claims on an identity.
 func (in *spaceIndex) put(id Subject, i int32) {
-	if in.by == ByDirectory {
+	if in.of.by == ByDirectory {
 		in.directories[id.Path] = i
 	} else {
 		in.ids[id.ID] = i

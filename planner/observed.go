@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"iter"
 	"time"
 	"unique"
 )
@@ -249,6 +250,35 @@ type Observed struct {
 type Place struct {
 	System string
 	Path   string
+}
+
+// Targets are places or quotas to observe, in order. There may be as many as resources, so a graph
+// makes each one only when it is asked for. Several goroutines may ask at the same time.
+type Targets[T Place | QuotaTarget] struct {
+	n  int
+	at func(i int) T
+}
+
+// TargetsOf returns the targets of a list.
+func TargetsOf[T Place | QuotaTarget](list ...T) Targets[T] {
+	return Targets[T]{len(list), func(i int) T { return list[i] }}
+}
+
+// Len returns the number of targets.
+func (t Targets[T]) Len() int { return t.n }
+
+// At returns the target with the given index.
+func (t Targets[T]) At(i int) T { return t.at(i) }
+
+// All returns the targets with their indexes.
+func (t Targets[T]) All() iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		for i := range t.n {
+			if !yield(i, t.at(i)) {
+				return
+			}
+		}
+	}
 }
 
 // QuotaTarget is a quota identity to observe, read at the directory of the named system.

@@ -217,7 +217,7 @@ func TestWhatEveryPlanHolds(t *testing.T) {
 			items[w.Items[i].Key] = &w.Items[i]
 		}
 		targets := map[string]planner.Directory{}
-		for _, place := range g.Targets() {
+		for _, place := range g.Targets().All() {
 			targets[place.Path] = m.look(place.Path)
 		}
 		for i := range p.Core.Actions {

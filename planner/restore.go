@@ -56,14 +56,8 @@ func (g *Graph) sortedArchive() []Archived {
 	return all
 }
 
-// restorePlaces returns the places of the directories to restore.
-func (g *Graph) restorePlaces() []Place {
-	var places []Place
-	for _, r := range g.restores {
-		places = append(places, Place{System: r.System, Path: r.Storage})
-	}
-	return places
-}
+// origin returns where the directory to restore was.
+func (r *asked) origin() Place { return Place{System: r.System, Path: r.Storage} }
 
 // bringBack plans the restores that the command line asks for. A resource that Waldur lists as
 // active is restored without that.

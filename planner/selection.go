@@ -139,12 +139,18 @@ func (g *Graph) unrecorded(n *node) bool {
 }
 
 // Targets returns the places to observe, in the order that [Observed.Directories] must have.
-func (g *Graph) Targets() []Place {
-	places := make([]Place, 0, len(g.nodes))
+func (g *Graph) Targets() Targets[Place] {
+	observed := make([]int32, 0, len(g.nodes))
 	for i := range g.nodes {
-		if n := &g.nodes[i]; n.place >= 0 {
-			places = append(places, Place{System: n.system.Name, Path: n.storage})
+		if g.nodes[i].place >= 0 {
+			observed = append(observed, int32(i))
 		}
 	}
-	return append(places, g.restorePlaces()...)
+	return Targets[Place]{len(observed) + len(g.restores), func(i int) Place {
+		if i >= len(observed) {
+			return g.restores[i-len(observed)].origin()
+		}
+		n := &g.nodes[observed[i]]
+		return Place{System: n.system.Name, Path: n.storage}
+	}}
 }

@@ -27,12 +27,13 @@ func TestRecheckAsksOnlyAboutItsOwn(t *testing.T) {
 			w.Complete, w.MustAsk = is.complete, is.mustAsk
 			g := planner.Desire(w)
 			seen := planner.Observed{Mounts: m.mounts}
-			for _, p := range g.Targets() {
+			for _, p := range g.Targets().All() {
 				seen.Directories = append(seen.Directories, m.look(p.Path))
 			}
-			if asked := g.QuotaTargets(seen); len(asked) != want || want == 1 &&
-				asked[0].Subject.ID != 30600 {
-				t.Errorf("with overcommit %s, a %s asks about %+v", overcommit, name, asked)
+			if asked := g.QuotaTargets(seen); asked.Len() != want || want == 1 &&
+				asked.At(0).Subject.ID != 30600 {
+				t.Errorf("with overcommit %s, a %s asks about %d, not %d", overcommit, name,
+					asked.Len(), want)
 			}
 			p := planner.Compare(g, m.observe(g), planner.Context{})
 			if overcommit == 0 && len(p.Context.Promised) > 0 {
@@ -75,7 +76,7 @@ func TestRecheckNeedsNoMore(t *testing.T) {
 			g := planner.Desire(w)
 			if i == 1 {
 				seen := planner.Observed{Mounts: m.mounts}
-				for _, p := range g.Targets() {
+				for _, p := range g.Targets().All() {
 					seen.Directories = append(seen.Directories, m.look(p.Path))
 				}
 				planner.AskAll(g, seen)

@@ -134,10 +134,10 @@ func (m *model) put(path string, gid planner.GID, mode planner.Mode) {
 
 func (m *model) observe(g *planner.Graph) planner.Observed {
 	seen := planner.Observed{Mounts: m.mounts}
-	for _, p := range g.Targets() {
+	for _, p := range g.Targets().All() {
 		seen.Directories = append(seen.Directories, m.look(p.Path))
 	}
-	for _, t := range g.QuotaTargets(seen) {
+	for _, t := range g.QuotaTargets(seen).All() {
 		seen.Quotas = append(seen.Quotas, m.quotaOf(t.Subject.QuotaID()))
 	}
 	return seen

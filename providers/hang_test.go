@@ -125,7 +125,7 @@ func TestMountNeverAnswers(t *testing.T) {
 			targets = append(targets, planner.Place{System: "good", Path: fmt.Sprintf("good/%d", i)},
 				planner.Place{System: "bad", Path: fmt.Sprintf("bad/%d", i)})
 		}
-		for i, d := range o.Directories(t.Context(), targets) {
+		for i, d := range o.Directories(t.Context(), planner.TargetsOf(targets...)) {
 			if good := targets[i].System == "good"; good && d.State != planner.DirPresent || !good &&
 				(d.State != planner.DirUnknown || d.Why == "") {
 				t.Fatalf("%+v: %+v", targets[i], d)
@@ -162,7 +162,7 @@ func TestLFSNeverAnswers(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	for i, q := range o.Quotas(t.Context(), targets) {
+	for i, q := range o.Quotas(t.Context(), planner.TargetsOf(targets...)) {
 		good := targets[i].System == "good"
 		if n, known := q.Limits[planner.SpaceHard].Number(); good && n != 61440<<10 || !good &&
 			(known || q.LimitsWhy == "") {

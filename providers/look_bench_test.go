@@ -87,7 +87,8 @@ func BenchmarkLook(b *testing.B) {
 	on := o.Mounts(b.Context(), []planner.System{system})["bench"].Filesystem
 	b.Run("directories", func(b *testing.B) {
 		measure(b, func() {
-			if d := o.Directories(b.Context(), directories); d[looked-1].State != planner.DirPresent {
+			d := o.Directories(b.Context(), planner.TargetsOf(directories...))
+			if d[looked-1].State != planner.DirPresent {
 				b.Fatalf("%+v", d[looked-1])
 			}
 		})
@@ -99,7 +100,7 @@ func BenchmarkLook(b *testing.B) {
 	}
 	b.Run("quotas", func(b *testing.B) {
 		measure(b, func() {
-			if q := o.Quotas(b.Context(), quotas); q[looked-1].LimitsWhy != "" {
+			if q := o.Quotas(b.Context(), planner.TargetsOf(quotas...)); q[looked-1].LimitsWhy != "" {
 				b.Fatalf("%+v", q[looked-1])
 			}
 		})

@@ -198,38 +198,30 @@ func (s *StorageObserver) seen(ctx context.Context,
 
 // Directories looks at all targets. Each mount has its own workers.
 func (s *StorageObserver) Directories(ctx context.Context,
-	targets []planner.Place) []planner.Directory {
-	names := map[string]bool{}
-	for i := range targets {
-		if i == 0 || targets[i].System != targets[i-1].System {
-			names[targets[i].System] = true
-		}
-	}
-	mounts := s.seen(ctx, names)
+	targets planner.Targets[planner.Place]) []planner.Directory {
+	mounts := s.seen(ctx, named(targets.Len(), func(i int) string { return targets.At(i).System }))
 	unknown := func(why string) planner.Directory { return planner.Directory{Why: why} }
 	p := pool[planner.Directory]{
 		workers: s.o.StatWorkers, deadline: s.o.Deadline, unknown: unknown,
 		call: func(_ context.Context, i int) planner.Directory {
-			return s.o.Directories.Observe(s.systems[targets[i].System], targets[i].Path)
+			t := targets.At(i)
+			return s.o.Directories.Observe(s.systems[t.System], t.Path)
 		},
 		alive: func(planner.Directory) bool { return true },
 	}
 	where := func(i int) (system, filesystem, why string) {
-		m := mounts[targets[i].System]
-		return targets[i].System, m.Filesystem, m.Problem + m.Unknown
+		system = targets.At(i).System
+		m := mounts[system]
+		return system, m.Filesystem, m.Problem + m.Unknown
 	}
-	return observe(ctx, s, "Looking at directories", len(targets), p, where)
+	return observe(ctx, s, "Looking at directories", targets.Len(), p, where)
 }
 
 // Quotas reads the targets' quotas. Each filesystem has its own workers. It first reads in bulk
 // what can be listed, and then the rest one by one.
 func (s *StorageObserver) Quotas(ctx context.Context,
-	targets []planner.QuotaTarget) []planner.QuotaState {
-	names := map[string]bool{}
-	for _, t := range targets {
-		names[t.System] = true
-	}
-	mounts := s.seen(ctx, names)
+	targets planner.Targets[planner.QuotaTarget]) []planner.QuotaState {
+	mounts := s.seen(ctx, named(targets.Len(), func(i int) string { return targets.At(i).System }))
 	p := pool[planner.QuotaState]{
 		workers: s.o.QuotaWorkers, deadline: s.o.QuotaDeadline, apart: "quotas of ",
 		unknown: planner.UnknownQuota,
@@ -237,14 +229,15 @@ func (s *StorageObserver) Quotas(ctx context.Context,
 		// fails after its own deadline.
 		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
-			return s.o.Quotas.Get(ctx, s.systems[targets[i].System], targets[i].Subject)
+			t := targets.At(i)
+			return s.o.Quotas.Get(ctx, s.systems[t.System], t.Subject)
 		},
 		bulk: func(filesystem string, of []int32, answers []planner.QuotaState) []int32 {
 			return s.list(ctx, filesystem, targets, of, answers)
 		},
 	}
 	where := func(i int) (system, filesystem, why string) {
-		t := &targets[i]
+		t := targets.At(i)
 		m := mounts[t.System]
 		why = m.Problem + m.Unknown
 		if why == "" && t.Subject.Filesystem != m.Filesystem {
@@ -253,7 +246,18 @@ func (s *StorageObserver) Quotas(ctx context.Context,
 		}
 		return t.System, m.Filesystem, why
 	}
-	return observe(ctx, s, "Reading quotas", len(targets), p, where)
+	return observe(ctx, s, "Reading quotas", targets.Len(), p, where)
+}
+
+// named returns the systems of n targets. Most targets are on the system of the one before.
+func named(n int, system func(i int) string) map[string]bool {
+	names, last := map[string]bool{}, ""
+	for i := range n {
+		if name := system(i); i == 0 || name != last {
+			names[name], last = true, name
+		}
+	}
+	return names
 }
 
 // observe gets the answers for n targets. Each filesystem has its own pool, and all pools run at
@@ -272,7 +276,7 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 			continue
 		}
 		if groups[filesystem] == nil {
-			systems[filesystem] = system
+			systems[filesystem], groups[filesystem] = system, make([]int32, 0, n-i)
 		}
 		groups[filesystem] = append(groups[filesystem], int32(i))
 		asked++

@@ -53,12 +53,13 @@ func BenchmarkSlowStorage(b *testing.B) {
 	o.Mounts(b.Context(), systems("lustre", "hung"))
 	observe := func(targets []planner.Place, quotas []planner.QuotaTarget) time.Duration {
 		start := time.Now()
-		if got := o.Directories(b.Context(), targets); got[n-1].State != planner.DirPresent ||
-			len(got) > n && got[n].State != planner.DirUnknown {
-			b.Fatalf("got %+v", got[n-1])
+		dirs := o.Directories(b.Context(), planner.TargetsOf(targets...))
+		if dirs[n-1].State != planner.DirPresent ||
+			len(dirs) > n && dirs[n].State != planner.DirUnknown {
+			b.Fatalf("got %+v", dirs[n-1])
 		}
-		if got := o.Quotas(b.Context(), quotas); got[n-1].LimitsWhy != "" || len(got) > n &&
-			got[n].LimitsWhy == "" {
+		got := o.Quotas(b.Context(), planner.TargetsOf(quotas...))
+		if got[n-1].LimitsWhy != "" || len(got) > n && got[n].LimitsWhy == "" {
 			b.Fatalf("got %+v", got[n-1])
 		}
 		return time.Since(start)

@@ -1,9 +1,9 @@
 package providers
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -64,10 +64,12 @@ type idRange []int32
 
 // list answers those of a filesystem's targets that can be read in bulk, and returns the others.
 func (s *StorageObserver) list(ctx context.Context, filesystem string,
-	targets []planner.QuotaTarget, of []int32, answers []planner.QuotaState) (rest []int32) {
+	targets planner.Targets[planner.QuotaTarget], of []int32,
+	answers []planner.QuotaState) (rest []int32) {
 	lister, ok := s.o.Quotas.(QuotaLister)
-	system := s.systems[targets[of[0]].System]
-	if ok && targets[of[0]].Subject.By == planner.ByDirectory {
+	first := targets.At(int(of[0]))
+	system := s.systems[first.System]
+	if ok && first.Subject.By == planner.ByDirectory {
 		return s.listDirectories(ctx, lister, filesystem, system, targets, of, answers)
 	}
 	if !ok || len(of) < listLeast || s.cannotList(system.Name) {
@@ -80,10 +82,10 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string,
 	// First a single read, then the lists, then a single read again.
 	last := ranges[len(ranges)-1]
 	calls := slices.Concat([]idRange{ranges[0][:1]}, ranges, []idRange{last[len(last)-1:]})
-	have := make([]bool, len(targets))
+	have := make([]bool, targets.Len())
 	for i, l := range s.listRanges(ctx, lister, filesystem, system, targets, calls) {
 		for _, at := range calls[i] {
-			if state, ok := l.states.Of(targets[at].Subject); ok && !have[at] {
+			if state, ok := l.states.Of(targets.At(int(at)).Subject); ok && !have[at] {
 				answers[at], have[at] = state, true
 			}
 		}
@@ -96,7 +98,7 @@ func (s *StorageObserver) list(ctx context.Context, filesystem string,
 // directory. Where nothing can be listed, the caller reads the quotas one by one.
 func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaLister,
 	filesystem string,
-	system planner.System, targets []planner.QuotaTarget, of []int32,
+	system planner.System, targets planner.Targets[planner.QuotaTarget], of []int32,
 	answers []planner.QuotaState) (rest []int32) {
 	p := pool[listed]{workers: 1, deadline: s.o.ListDeadline,
 		unknown: func(why string) listed { return listed{err: errors.New(why)} },
@@ -110,7 +112,7 @@ func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaListe
 		return of
 	}
 	for _, at := range of {
-		state, ok := list[0].states.Of(targets[at].Subject)
+		state, ok := list[0].states.Of(targets.At(int(at)).Subject)
 		switch {
 		case list[0].err != nil:
 			state = planner.UnknownQuota(list[0].err.Error())
@@ -123,23 +125,35 @@ func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaListe
 }
 
 // idRanges divides the targets of a filesystem into ranges that are worth a call.
-func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
-	sorted := slices.Clone(of)
-	slices.SortFunc(sorted, func(a, b int32) int {
-		x, y := targets[a].Subject, targets[b].Subject
-		return cmp.Or(cmp.Compare(x.By, y.By), cmp.Compare(x.ID, y.ID))
-	})
+func idRanges(targets planner.Targets[planner.QuotaTarget], of []int32) (all []idRange) {
+	kinds := map[planner.QuotaBy][]uint64{} // an id and then the target, in one number
+	for i, at := range of {
+		s := targets.At(int(at)).Subject
+		if kinds[s.By] == nil {
+			kinds[s.By] = make([]uint64, 0, len(of)-i)
+		}
+		kinds[s.By] = append(kinds[s.By], uint64(s.ID)<<32|uint64(at))
+	}
+	for _, by := range slices.Sorted(maps.Keys(kinds)) {
+		slices.Sort(kinds[by])
+		all = append(all, rangesIn(kinds[by])...)
+	}
+	return all
+}
+
+// rangesIn divides the sorted targets of one kind.
+func rangesIn(sorted []uint64) (all []idRange) {
 	for len(sorted) > 0 {
-		first, n := targets[sorted[0]].Subject, 1
-		for n < min(listMost, len(sorted)) {
-			next := targets[sorted[n]].Subject
-			if next.By != first.By || next.ID-first.ID >= listSpan {
-				break
-			}
+		first, n := sorted[0]>>32, 1
+		for n < min(listMost, len(sorted)) && sorted[n]>>32-first < listSpan {
 			n++
 		}
 		if n >= listFew {
-			all = append(all, sorted[:n])
+			r := make(idRange, n)
+			for i := range r {
+				r[i] = int32(uint32(sorted[i]))
+			}
+			all = append(all, r)
 		}
 		sorted = sorted[n:]
 	}
@@ -149,7 +163,8 @@ func idRanges(targets []planner.QuotaTarget, of []int32) (all []idRange) {
 // listRanges makes one call after the other, because two at once have hung Lustre's client. After
 // an incomplete answer it makes no further call, and no list is believed.
 func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, filesystem string,
-	system planner.System, targets []planner.QuotaTarget, calls []idRange) []listed {
+	system planner.System, targets planner.Targets[planner.QuotaTarget],
+	calls []idRange) []listed {
 	numbers := make([]int32, len(calls))
 	for i := range numbers {
 		numbers[i] = int32(i)
@@ -163,7 +178,7 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 			switch {
 			case stop:
 			case i == 0 || i == last:
-				l = readOne(ctx, lister, system, targets[calls[i][0]].Subject)
+				l = readOne(ctx, lister, system, targets.At(int(calls[i][0])).Subject)
 			default:
 				l = readRange(ctx, lister, system, targets, calls[i])
 			}
@@ -198,10 +213,10 @@ func readOne(ctx context.Context, lister QuotaLister, system planner.System,
 }
 
 func readRange(ctx context.Context, lister QuotaLister, system planner.System,
-	targets []planner.QuotaTarget, of idRange) (l listed) {
+	targets planner.Targets[planner.QuotaTarget], of idRange) (l listed) {
 	subjects := make([]planner.Subject, len(of))
 	for i, at := range of {
-		subjects[i] = targets[at].Subject
+		subjects[i] = targets.At(int(at)).Subject
 	}
 	l.states, l.err = lister.List(ctx, system, subjects)
 	l.some, l.whole = l.err == nil, l.err == nil

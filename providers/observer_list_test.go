@@ -87,7 +87,7 @@ func TestQuotasAreListed(t *testing.T) {
 			Subject: planner.Subject{Filesystem: "fs a", ID: far}})
 	}
 	before := l.calls.Load()
-	listed := answered(t, targets, o.Quotas(t.Context(), targets))
+	listed := answered(t, targets, o.Quotas(t.Context(), planner.TargetsOf(targets...)))
 	// the very last id is read by itself, too
 	if singly := l.calls.Load() - before; listed != 1250 || singly != 1250+2+1 {
 		t.Errorf("%d listed, %d read singly", listed, singly)
@@ -115,7 +115,8 @@ func TestQuotasAreNotListed(t *testing.T) {
 		o := listing(l)
 		targets := quotaTargets("a", "fs a", c.n)
 		for range 2 {
-			if listed := answered(t, targets, o.Quotas(t.Context(), targets)); listed != 0 {
+			got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
+			if listed := answered(t, targets, got); listed != 0 {
 				t.Errorf("%s: %d by list", name, listed)
 			}
 		}
@@ -131,7 +132,7 @@ func TestListHangs(t *testing.T) {
 	o := listing(l)
 	targets := append(quotaTargets("a", "fs a", 500), quotaTargets("b", "fs b", 10)...)
 	start := time.Now()
-	got := o.Quotas(t.Context(), targets)
+	got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -163,13 +164,13 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 			Subject: planner.Subject{Filesystem: "fs a", By: planner.ByDirectory, Path: path}})
 	}
 	before := l.calls.Load()
-	got := o.Quotas(t.Context(), targets)
+	got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
 	if got[0].Via != "list" || got[1].Via != "list" || got[2].LimitsWhy == "" || l.lists != 1 ||
 		l.calls.Load() != before {
 		t.Errorf("%+v by %d lists", got, l.lists)
 	}
 	l.err = errors.New("page 2: 503")
-	for _, q := range o.Quotas(t.Context(), targets) {
+	for _, q := range o.Quotas(t.Context(), planner.TargetsOf(targets...)) {
 		if !strings.Contains(q.LimitsWhy, "page 2: 503") || q.Limits.Known() || q.Space.Known() {
 			t.Errorf("after an error: %+v", q)
 		}

@@ -112,7 +112,7 @@ func TestDirectoriesInOrder(t *testing.T) {
 	for i, p := range places("a", 1000) {
 		targets = append(targets, p, planner.Place{System: "b", Path: fmt.Sprintf("b/%d", i)})
 	}
-	got := o.Directories(t.Context(), targets)
+	got := o.Directories(t.Context(), planner.TargetsOf(targets...))
 	for i, d := range got {
 		if d.State != planner.DirPresent || d.Inode != uint64(i/2) {
 			t.Fatalf("%d: got %+v", i, d)
@@ -124,7 +124,7 @@ func TestDirectoriesInOrder(t *testing.T) {
 	if s.max["a"] > 16 || s.max["b"] > 16 {
 		t.Errorf("more than 16 at a time: %v", s.max)
 	}
-	if got := o.Directories(t.Context(), nil); len(got) != 0 {
+	if got := o.Directories(t.Context(), planner.TargetsOf[planner.Place]()); len(got) != 0 {
 		t.Errorf("nothing asked, got %v", got)
 	}
 }
@@ -142,7 +142,8 @@ func TestCanaryHangs(t *testing.T) {
 		if mounts["a"].Filesystem != "fs a" || mounts["b"].Unknown == "" || mounts["b"].Filesystem != "" {
 			t.Fatalf("mounts: %+v", mounts)
 		}
-		got := o.Directories(t.Context(), append(places("a", 100), places("b", 100)...))
+		both := append(places("a", 100), places("b", 100)...)
+		got := o.Directories(t.Context(), planner.TargetsOf(both...))
 		if got[99].State != planner.DirPresent || got[100].State != planner.DirUnknown ||
 			got[100].Why != mounts["b"].Unknown {
 			t.Fatalf("got %+v and %+v", got[99], got[100])
@@ -162,7 +163,8 @@ func TestCanaryHangs(t *testing.T) {
 	if m := o.Mounts(t.Context(), systems("b"))["b"]; m.Filesystem != "fs b" {
 		t.Errorf("it came back: %+v", m)
 	}
-	if got := o.Directories(t.Context(), places("b", 3)); got[2].State != planner.DirPresent {
+	got := o.Directories(t.Context(), planner.TargetsOf(places("b", 3)...))
+	if got[2].State != planner.DirPresent {
 		t.Errorf("it came back: %+v", got)
 	}
 }
@@ -205,7 +207,7 @@ func TestMountHangsMidway(t *testing.T) {
 	}
 	o := newObserver(s, "a", "b")
 	targets := append(places("a", 1000), places("b", 10_000)...)
-	got := o.Directories(t.Context(), targets)
+	got := o.Directories(t.Context(), planner.TargetsOf(targets...))
 	seen, unknown := 0, 0
 	for i, d := range got {
 		switch {
@@ -225,8 +227,8 @@ func TestMountHangsMidway(t *testing.T) {
 		t.Errorf("%d seen, %d unknown", seen, unknown)
 	}
 	calls := s.calls.Load()
-	if got := o.Directories(t.Context(), places("b", 10)); got[0].State != planner.DirUnknown ||
-		!strings.Contains(got[0].Why, "still hangs") {
+	got = o.Directories(t.Context(), planner.TargetsOf(places("b", 10)...))
+	if got[0].State != planner.DirUnknown || !strings.Contains(got[0].Why, "still hangs") {
 		t.Errorf("asked again: %+v", got[0])
 	}
 	if s.calls.Load() != calls {
@@ -234,7 +236,8 @@ func TestMountHangsMidway(t *testing.T) {
 	}
 	close(release)
 	waitFor(t, func() bool { return o.Hanging() == 0 })
-	if got := o.Directories(t.Context(), places("b", 10)); got[9].State != planner.DirPresent {
+	got = o.Directories(t.Context(), planner.TargetsOf(places("b", 10)...))
+	if got[9].State != planner.DirPresent {
 		t.Errorf("it came back: %+v", got)
 	}
 }
@@ -253,8 +256,8 @@ func TestProblemsAndStrangers(t *testing.T) {
 	s.mounts["b"] = planner.Mount{Problem: "not mounted"}
 	o := newObserver(s, "a", "b")
 	got := o.Directories(t.Context(),
-		[]planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"},
-			{System: "a", Path: "a/7"}})
+		planner.TargetsOf([]planner.Place{{System: "b", Path: "b/1"}, {System: "c", Path: "c/1"},
+			{System: "a", Path: "a/7"}}...))
 	if got[0].Why != "not mounted" || !strings.Contains(got[1].Why, "not configured") ||
 		got[2].Inode != 7 {
 		t.Errorf("got %+v", got)
@@ -274,7 +277,7 @@ func TestInterrupted(t *testing.T) {
 	o.Mounts(t.Context(), systems("a"))
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	got := o.Directories(ctx, places("a", 100))
+	got := o.Directories(ctx, planner.TargetsOf(places("a", 100)...))
 	if got[0].State != planner.DirPresent || got[70].State != planner.DirUnknown ||
 		!strings.Contains(got[70].Why, "interrupted") {
 		t.Errorf("got %+v, %+v", got[0], got[70])
@@ -296,7 +299,7 @@ func TestQuotasOnceEach(t *testing.T) {
 	o.Mounts(t.Context(), systems("a", "b"))
 	before := s.calls.Load()
 	targets := append(quotaTargets("a", "shared", 100), quotaTargets("b", "shared", 150)[100:]...)
-	got := o.Quotas(t.Context(), targets)
+	got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
 	if len(got) != 150 || s.calls.Load()-before != 150 {
 		t.Errorf("%d answers by %d calls, want 150", len(got), s.calls.Load()-before)
 	}
@@ -309,7 +312,7 @@ func TestQuotasOnceEach(t *testing.T) {
 	if s.max["a"]+s.max["b"] > 8+2 {
 		t.Errorf("more than 8 at a time: %v", s.max)
 	}
-	other := o.Quotas(t.Context(), quotaTargets("a", "another", 1))
+	other := o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "another", 1)...))
 	for _, q := range other {
 		if !strings.Contains(q.LimitsWhy, `"shared" now`) || q.Space.Why() == "" || q.Inodes.Why() == "" {
 			t.Errorf("another filesystem: %+v", q)
@@ -324,7 +327,7 @@ func TestQuotasThatFailSlowly(t *testing.T) {
 	s.fail = "no answer in time"
 	o := newObserver(s, "a")
 	start := time.Now()
-	got := o.Quotas(t.Context(), quotaTargets("a", "fs a", 10_000))
+	got := o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "fs a", 10_000)...))
 	if took := time.Since(start); took > 5*time.Second || len(got) != 10_000 {
 		t.Errorf("took %s for %d", took, len(got))
 	}
@@ -342,7 +345,7 @@ func TestBothAtOnce(t *testing.T) {
 	o.Mounts(t.Context(), systems("a"))
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		for i, d := range o.Directories(t.Context(), places("a", 5000)) {
+		for i, d := range o.Directories(t.Context(), planner.TargetsOf(places("a", 5000)...)) {
 			if d.State != planner.DirPresent {
 				t.Errorf("%d: %+v", i, d)
 				return
@@ -350,7 +353,7 @@ func TestBothAtOnce(t *testing.T) {
 		}
 	})
 	wait.Go(func() {
-		for id, q := range o.Quotas(t.Context(), quotaTargets("a", "fs a", 5000)) {
+		for id, q := range o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "fs a", 5000)...)) {
 			if q.LimitsWhy != "" {
 				t.Errorf("%v: %+v", id, q)
 				return
@@ -403,7 +406,7 @@ func BenchmarkDirectories(b *testing.B) {
 	b.Run("observer", func(b *testing.B) {
 		o := NewObserver(Options{Systems: systems("a"), Directories: bare{fd}})
 		for b.Loop() {
-			o.Directories(b.Context(), targets)
+			o.Directories(b.Context(), planner.TargetsOf(targets...))
 		}
 	})
 }
@@ -418,7 +421,7 @@ func TestOneQuotaHangs(t *testing.T) {
 		s.slow["quota 7"] = release
 		o := newObserver(s, "a")
 		read := func(look int, unknown func(i int) bool, why string) {
-			for i, q := range o.Quotas(t.Context(), quotaTargets("a", "fs a", 100)) {
+			for i, q := range o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "fs a", 100)...)) {
 				if strings.Contains(q.LimitsWhy, why) != unknown(i) {
 					t.Errorf("look %d, quota %d: %+v", look, i+1, q)
 				}
@@ -437,7 +440,8 @@ func TestOneQuotaHangs(t *testing.T) {
 		if n := s.calls.Load() - calls; n != 0 {
 			t.Errorf("%d calls were made although every worker hangs", n)
 		}
-		if d := o.Directories(t.Context(), places("a", 1)); d[0].State != planner.DirPresent {
+		d := o.Directories(t.Context(), planner.TargetsOf(places("a", 1)...))
+		if d[0].State != planner.DirPresent {
 			t.Errorf("a directory: %+v", d[0])
 		}
 		close(release)

@@ -66,7 +66,7 @@ func (s *site) look(watch ...planner.Key) (*planner.Plan, *planner.Graph) {
 	g := planner.Desire(&w)
 	seen := planner.Observed{Mounts: map[string]planner.Mount{"capstor": {Filesystem: "lustre x",
 		Inode: 1}}}
-	for range g.Targets() {
+	for range g.Targets().Len() {
 		seen.Directories = append(seen.Directories, s.dir)
 	}
 	return planner.Compare(g, seen, planner.Context{Made: now}), g

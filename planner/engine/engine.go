@@ -195,9 +195,10 @@ func (e *HangsError) Unwrap() error { return e.Err }
 type Observer interface {
 	Mounts(ctx context.Context, systems []planner.System) map[string]planner.Mount
 	// Directories returns one answer for each target, in order.
-	Directories(ctx context.Context, targets []planner.Place) []planner.Directory
+	Directories(ctx context.Context, targets planner.Targets[planner.Place]) []planner.Directory
 	// Quotas returns one answer for each target, in order.
-	Quotas(ctx context.Context, targets []planner.QuotaTarget) []planner.QuotaState
+	Quotas(ctx context.Context,
+		targets planner.Targets[planner.QuotaTarget]) []planner.QuotaState
 	// Find says where directories that were replaced by others are now. It leaves out those that it
 	// cannot find.
 	Find(ctx context.Context, lost []planner.Lost) map[planner.Place]string

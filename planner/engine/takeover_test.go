@@ -36,8 +36,12 @@ func (n nothing) Observer(context.Context, int) (engine.Observer, func(), error)
 	return n, func() {}, nil
 }
 func (nothing) Mounts(context.Context, []planner.System) map[string]planner.Mount { return nil }
-func (nothing) Directories(context.Context, []planner.Place) []planner.Directory  { return nil }
-func (nothing) Quotas(context.Context, []planner.QuotaTarget) []planner.QuotaState {
+func (nothing) Directories(context.Context,
+	planner.Targets[planner.Place]) []planner.Directory {
+	return nil
+}
+func (nothing) Quotas(context.Context,
+	planner.Targets[planner.QuotaTarget]) []planner.QuotaState {
 	return nil
 }
 func (nothing) Find(context.Context, []planner.Lost) map[planner.Place]string { return nil }

@@ -104,16 +104,18 @@ func (observer) Mounts(context.Context, []planner.System) map[string]planner.Mou
 	return map[string]planner.Mount{"capstor": {Filesystem: "lustre:capstor", Inode: 1}}
 }
 
-func (o observer) Directories(_ context.Context, at []planner.Place) []planner.Directory {
-	dirs := make([]planner.Directory, len(at))
+func (o observer) Directories(_ context.Context,
+	at planner.Targets[planner.Place]) []planner.Directory {
+	dirs := make([]planner.Directory, at.Len())
 	for i := range dirs {
 		dirs[i] = o.dir
 	}
 	return dirs
 }
 
-func (o observer) Quotas(_ context.Context, of []planner.QuotaTarget) []planner.QuotaState {
-	states := make([]planner.QuotaState, len(of))
+func (o observer) Quotas(_ context.Context,
+	of planner.Targets[planner.QuotaTarget]) []planner.QuotaState {
+	states := make([]planner.QuotaState, of.Len())
 	for i := range states {
 		states[i] = o.quota
 	}

@@ -65,7 +65,7 @@ func projectOf(dir *planner.Directory) string {
 }
 
 func (a *answer) seenAt(v *planner.View) (planner.Directory, bool) {
-	for i, t := range a.p.Graph.Targets() {
+	for i, t := range a.p.Graph.Targets().All() {
 		if t.Path == v.Storage && i < len(a.p.Seen.Directories) {
 			return a.p.Seen.Directories[i], true
 		}
@@ -99,7 +99,7 @@ func (a *answer) quotaOf(on planner.Subject, q *planner.QuotaState) {
 }
 
 func (a *answer) seenQuota(id planner.Subject) (planner.QuotaState, bool) {
-	for i, t := range a.p.Graph.QuotaTargets(a.p.Seen) {
+	for i, t := range a.p.Graph.QuotaTargets(a.p.Seen).All() {
 		if t.Subject == id && i < len(a.p.Seen.Quotas) {
 			return a.p.Seen.Quotas[i], true
 		}
@@ -149,7 +149,7 @@ func (a *answer) unclaimed(ctx context.Context, what string) error {
 		return err
 	}
 	defer done()
-	for i, q := range o.Quotas(ctx, targets) {
+	for i, q := range o.Quotas(ctx, planner.TargetsOf(targets...)) {
 		if q.LimitsWhy != "" || !hasOwnLimit(&q) && q.Space.N() == 0 && q.Inodes.N() == 0 {
 			continue
 		}

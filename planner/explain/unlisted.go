@@ -22,11 +22,12 @@ func (a *answer) unlisted(ctx context.Context, what string) error {
 		return err
 	}
 	defer done()
-	dir := o.Directories(ctx, []planner.Place{at})[0]
+	dir := o.Directories(ctx, planner.TargetsOf(at))[0]
 	id, counts := a.countedBy(at, &dir)
 	var states []planner.QuotaState
 	if counts {
-		states = o.Quotas(ctx, []planner.QuotaTarget{{Subject: id, System: at.System}})
+		states = o.Quotas(ctx, planner.TargetsOf(
+			planner.QuotaTarget{Subject: id, System: at.System}))
 		counts = !states[0].Absent
 	}
 	limited := counts && id.By == planner.ByDirectory
@@ -101,7 +102,7 @@ func (a *answer) leftQuota(ctx context.Context, k planner.Key) error {
 		id.Path = p
 		targets = append(targets, planner.QuotaTarget{Subject: id.On(m.Filesystem), System: x.System})
 	}
-	states := o.Quotas(ctx, targets)
+	states := o.Quotas(ctx, planner.TargetsOf(targets...))
 	stands := false
 	for i := range states {
 		if !states[i].Absent {

@@ -26,7 +26,7 @@ func (e *examination) directories(ctx context.Context, o *providers.StorageObser
 		return
 	}
 	var other, gone, acls, unknown []string
-	for i, dir := range o.Directories(ctx, targets) {
+	for i, dir := range o.Directories(ctx, planner.TargetsOf(targets...)) {
 		r := &records[i]
 		switch {
 		case dir.State == planner.DirUnknown:

@@ -25,7 +25,7 @@ func TestObserverOverRealDirectories(t *testing.T) {
 		targets = append(targets, planner.Place{System: "capstor", Path: p},
 			planner.Place{System: "gone", Path: "gone/x"})
 	}
-	for i, d := range o.Directories(t.Context(), targets) {
+	for i, d := range o.Directories(t.Context(), planner.TargetsOf(targets...)) {
 		n := i / 2
 		switch {
 		case i%2 == 1:

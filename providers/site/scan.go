@@ -21,7 +21,7 @@ func (s *Site) Scan(ctx context.Context, p *engine.Planned, most int) (*scan.Rep
 		Mounts: p.Mounts, Made: s.o.Now().UTC(), Source: p.Plan.Context.Source, Most: most})
 	strays := o.Aged(ctx, sc.Strays(o.Folders(ctx, sc.Folders())))
 	targets := sc.QuotaTargets(strays, o.Survey(ctx, sc.Ranges()))
-	r := sc.Report(targets, o.Quotas(ctx, targets))
+	r := sc.Report(targets, o.Quotas(ctx, planner.TargetsOf(targets...)))
 	return r, context.Cause(ctx)
 }
 
@@ -37,7 +37,7 @@ func (s *Site) ReadQuotas(ctx context.Context, of []planner.QuotaTarget) (
 		return nil, err
 	}
 	defer done()
-	for i, state := range o.Quotas(ctx, of) {
+	for i, state := range o.Quotas(ctx, planner.TargetsOf(of...)) {
 		states[of[i].Subject] = state
 	}
 	return states, context.Cause(ctx)
