@@ -3,10 +3,9 @@ package planner
 // quotaClaims is the sum of the claims on one quota identity. There are as many as resources, so what
 // only some need is apart, in more.
 type quotaClaims struct {
-	// in, id and path are the subject.
-	in   *space
-	path string
-	id   uint32
+	// in and number are the subject.
+	in     *space
+	number uint32
 	// claims counts all claims that count, whether listed or only recorded.
 	claims int32
 	system *System
@@ -39,7 +38,12 @@ type claimNotes struct {
 	elsewhere string
 }
 
-func (s *quotaClaims) subject() Subject { return Subject{s.in.filesystem, s.in.by, s.id, s.path} }
+func (s *quotaClaims) subject() Subject {
+	if s.in.by == ByDirectory {
+		return Subject{s.in.filesystem, s.in.by, 0, s.in.paths[s.number]}
+	}
+	return Subject{s.in.filesystem, s.in.by, s.number, ""}
+}
 
 // refused says why the quota is left alone; nil if it is not.
 func (s *quotaClaims) refused() *Reason {
@@ -70,15 +74,17 @@ func (s *quotaClaims) note() *claimNotes {
 // mounts, because systems on one filesystem share their identities.
 type claimTable struct {
 	list []quotaClaims
-	// index finds the claims while they are collected. It has one entry for each kind of quota on a
-	// filesystem, so that the keys in it are small.
-	index map[space]*spaceIndex
+	// index finds the claims while they are collected. There is one for each kind of quota on a
+	// filesystem.
+	index []*spaceIndex
 }
 
 // space is where the number of an identity has a meaning.
 type space struct {
 	filesystem string
 	by         QuotaBy
+	// paths are the storage paths of directories, by their numbers.
+	paths []string
 }
 
 // spaceIndex finds the claims in one space: on ids, or on directories by their storage paths. The
@@ -99,7 +105,7 @@ func newClaimTable(g *Graph, mounts map[string]Mount) *claimTable {
 			}
 		}
 	}
-	return &claimTable{list: make([]quotaClaims, 0, room), index: map[space]*spaceIndex{}}
+	return &claimTable{list: make([]quotaClaims, 0, room)}
 }
 
 // at returns the index of the claims on an identity, and adds it if there is none. If several
@@ -109,8 +115,7 @@ func (ss *claimTable) at(id Subject, sys *System) int32 {
 	i, ok := in.place(id)
 	if !ok {
 		i = int32(len(ss.list))
-		in.put(id, i)
-		ss.list = append(ss.list, quotaClaims{in: in.of, id: id.ID, path: id.Path, system: sys})
+		ss.list = append(ss.list, quotaClaims{in: in.of, number: in.put(id, i), system: sys})
 	}
 	if s := &ss.list[i]; sys.Name < s.system.Name {
 		s.system = sys
@@ -129,21 +134,22 @@ func (ss *claimTable) find(id Subject) *quotaClaims {
 // in returns the index of the space of an identity, and makes it if there is none. The first has
 // room for all claims, because most sites have one.
 func (ss *claimTable) in(id Subject) *spaceIndex {
-	key := space{id.Filesystem, id.By}
-	in := ss.index[key]
-	if in == nil {
-		in = &spaceIndex{of: &space{id.Filesystem, id.By}}
-		room := 0
-		if len(ss.index) == 0 {
-			room = cap(ss.list)
+	for _, in := range ss.index {
+		if in.of.by == id.By && in.of.filesystem == id.Filesystem {
+			return in
 		}
-		if id.By == ByDirectory {
-			in.directories = make(map[string]int32, room)
-		} else {
-			in.ids = make(map[uint32]int32, room)
-		}
-		ss.index[key] = in
 	}
+	room := 0
+	if len(ss.index) == 0 {
+		room = cap(ss.list)
+	}
+	in := &spaceIndex{of: &space{filesystem: id.Filesystem, by: id.By}}
+	if id.By == ByDirectory {
+		in.of.paths, in.directories = make([]string, 0, room), make(map[string]int32, room)
+	} else {
+		in.ids = make(map[uint32]int32, room)
+	}
+	ss.index = append(ss.index, in)
 	return in
 }
 
@@ -157,11 +163,13 @@ func (in *spaceIndex) place(id Subject) (i int32, ok bool) {
 	return i, ok
 }
 
-// put sets the index of the claims on an identity.
-func (in *spaceIndex) put(id Subject, i int32) {
-	if in.of.by == ByDirectory {
-		in.directories[id.Path] = i
-	} else {
+// put sets the index of the claims on an identity, and returns the number of the identity.
+func (in *spaceIndex) put(id Subject, i int32) uint32 {
+	if in.of.by != ByDirectory {
 		in.ids[id.ID] = i
+		return id.ID
 	}
+	in.directories[id.Path] = i
+	in.of.paths = append(in.of.paths, id.Path)
+	return uint32(len(in.of.paths) - 1)
 }
