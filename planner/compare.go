@@ -103,17 +103,19 @@ func (c *comparison) resource(n *node) {
 		refusal = d.quota
 	}
 	c.keepSeen(n, d, refusal)
-	hold := n.hold
+	if d.action.Kind == "" && refusal.Code == "" {
+		c.plan.Context.Counts.Unchanged++
+		return
+	}
+	hold := c.g.input.holdOf(n.address())
 	for _, p := range d.parents {
-		hold = cmp.Or(hold, p.hold)
+		hold = cmp.Or(hold, c.g.input.holdOf(p.address()))
 	}
 	switch {
-	case hold != nil && (d.action.Kind != "" || refusal.Code != ""):
+	case hold != nil:
 		c.refuse(n, hold.reason(), true, false)
 	case refusal.Code != "":
 		c.refuse(n, refusal, n.waits || isWait(refusal.Code), false)
-	case d.action.Kind == "":
-		c.plan.Context.Counts.Unchanged++
 	default:
 		d.detail.Unchanged = len(d.same)
 		if d.quota.Code != "" {
@@ -289,21 +291,22 @@ func (c *comparison) enforce(n *node, d *decision) {
 	c.changeDirectory(n, dir, d)
 	d.action.Inode = dir.Inode
 	c.keepSeen(n, d, Reason{})
-	switch {
-	case len(d.action.Changes) == 0:
+	if len(d.action.Changes) == 0 {
 		c.warnOfWhatStands(n, dir)
-	case n.hold != nil:
-		c.refuse(n, n.hold.reason(), true, false)
-	default:
-		for i := range d.action.Changes {
-			c.dangerOf(&d.action.Changes[i], dir, d)
-		}
-		d.action.Kind = Update
-		d.detail.Reasons = []Reason{{reason.ParentsEnforced, "storage.parents is \"enforce\""}}
-		c.wideMode(n, d)
-		c.sayACL(d, dir)
-		c.add(d)
+		return
 	}
+	if hold := c.g.input.holdOf(n.address()); hold != nil {
+		c.refuse(n, hold.reason(), true, false)
+		return
+	}
+	for i := range d.action.Changes {
+		c.dangerOf(&d.action.Changes[i], dir, d)
+	}
+	d.action.Kind = Update
+	d.detail.Reasons = []Reason{{reason.ParentsEnforced, "storage.parents is \"enforce\""}}
+	c.wideMode(n, d)
+	c.sayACL(d, dir)
+	c.add(d)
 }
 
 // finish sorts the plan, and counts and sums up what is in it.

@@ -83,10 +83,10 @@ type Graph struct {
 // nothing that its item has.
 type node struct {
 	item *Item
-	// tenant and customer are the branches above the node; nil if there is none.
-	tenant, customer *Item
-	system           *System
-	storage          string
+	// above is the branch above the node; nil if there is none.
+	above   *node
+	system  *System
+	storage string
 	wanted
 	// project is its id from [QuotaSettings.ProjectIDs]; 0 if it has none.
 	project ProjectID
@@ -98,7 +98,6 @@ type node struct {
 	order  string
 	// verdict blocks the resource or makes it wait; nil if neither.
 	verdict *Reason
-	hold    *Hold
 	// intent is what the item's status and order ask for.
 	intent intent
 	// callable reports whether the callbacks that the item has URLs for may be sent.
@@ -219,26 +218,30 @@ func (g *Graph) recordOf(n *node) (Record, bool) {
 // maxLevels is the most levels of the tree that lead to a node, itself included.
 const maxLevels = 4
 
-// tree gives every node its tenant and customer, found through the parent ids.
+// tree gives every node the branch above it, found by its parent id.
 func (g *Graph) tree() {
-	nodes := map[Key]*node{}
+	branches := map[Key]*node{}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.isBranch() {
-			nodes[n.item.Key] = n
+			branches[n.item.Key] = n
 		}
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		for up, depth := n, 0; up != nil && depth < maxLevels; depth++ {
-			switch up.item.Target {
-			case TargetTenant:
-				n.tenant = up.item
-			case TargetCustomer:
-				n.customer = up.item
-			}
-			up = nodes[up.item.parent()]
-		}
+		n.above = branches[n.item.parent()]
 	}
+}
+
+// branch returns the name of the highest branch of a kind among the node and those above it; empty
+// if there is none.
+func (n *node) branch(kind Target) (name string) {
+	for depth := 0; n != nil && depth < maxLevels; depth++ {
+		if n.item.Target == kind {
+			name = n.item.Name
+		}
+		n = n.above
+	}
+	return name
 }
 
 // facts returns what overrides and policies match on.
@@ -246,15 +249,10 @@ func (n *node) facts() Facts {
 	it := n.item
 	f := Facts{Path: it.MountPath, DataType: it.Key.DataType, System: n.systemName(),
 		Target: it.Target, Status: it.Status,
-		GID: it.GID, HasGID: it.HasGID}
+		GID: it.GID, HasGID: it.HasGID, Tenant: n.branch(TargetTenant),
+		Customer: n.branch(TargetCustomer)}
 	if !it.Target.IsBranch() {
 		f.Project = it.Name
-	}
-	if n.tenant != nil {
-		f.Tenant = n.tenant.Name
-	}
-	if n.customer != nil {
-		f.Customer = n.customer.Name
 	}
 	return f
 }

@@ -15,7 +15,6 @@ func (g *Graph) pick() {
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		some = some || n.selected && !n.isBranch()
-		n.hold = w.holdOf(n.address())
 		if g.observes(n) {
 			n.place = next
 			next++

@@ -24,7 +24,7 @@ func (c *comparison) finishCreate(n *node, r Record, dir *Directory, d *decision
 func (c *comparison) finishParent(n *node, d *decision) bool {
 	dir := &c.seen.Directories[n.place]
 	r, ok := c.unfinished(n, d, dir)
-	if !ok || dir.State != DirPresent || n.hold != nil {
+	if !ok || dir.State != DirPresent || c.g.input.holdOf(n.address()) != nil {
 		return false
 	}
 	d.action.Kind = Create

@@ -9,8 +9,7 @@ func (g *Graph) Upstream(address string) (u Upstream, ok bool) {
 		if n.address() != address || n.system == nil {
 			continue
 		}
-		bare := node{item: n.item, tenant: n.tenant, customer: n.customer, system: n.system,
-			intent: n.intent, order: n.order}
+		bare := node{item: n.item, above: n.above, system: n.system, intent: n.intent, order: n.order}
 		g.wantFromProxy(&bare)
 		return Upstream{Facts: n.facts(), Mode: n.item.Permission, Quota: bare.quota}, true
 	}
