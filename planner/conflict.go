@@ -11,10 +11,23 @@ import (
 // holder is one claim to a storage path: a listed resource, or a record whose resource is no longer
 // listed there.
 type holder struct {
-	path     string
-	node     *node // nil for a record
+	node     *node   // nil for a record
+	record   *Record // nil for a node
 	recorded bool
-	address  string
+}
+
+func (h *holder) path() string {
+	if h.node != nil {
+		return h.node.storage
+	}
+	return h.record.Storage
+}
+
+func (h *holder) address() string {
+	if h.node != nil {
+		return h.node.address()
+	}
+	return h.record.Address
 }
 
 // conflicts finds resources that share a directory or are inside one another. The recorded holder
@@ -26,8 +39,8 @@ func (g *Graph) conflicts() {
 	var open []*holder // the holders that enclose the present one, outermost first
 	for i := range holders {
 		h := &holders[i]
-		for len(open) > 0 && open[len(open)-1].path != h.path &&
-			!inside(h.path, open[len(open)-1].path) {
+		for len(open) > 0 && open[len(open)-1].path() != h.path() &&
+			!inside(h.path(), open[len(open)-1].path()) {
 			open = open[:len(open)-1]
 		}
 		for _, other := range open {
@@ -43,7 +56,7 @@ func (g *Graph) conflicts() {
 // compareHolders orders by path. Nodes come before records and stay in their order; records come
 // out of a map and are ordered by address.
 func compareHolders(a, b holder) int {
-	switch c := comparePaths(a.path, b.path); {
+	switch c := comparePaths(a.path(), b.path()); {
 	case c != 0:
 		return c
 	case a.node != nil && b.node != nil:
@@ -53,7 +66,7 @@ func compareHolders(a, b holder) int {
 	case b.node != nil:
 		return 1
 	}
-	return strings.Compare(a.address, b.address)
+	return strings.Compare(a.address(), b.address())
 }
 
 // comparePaths orders storage paths so that the content of a directory follows it directly.
@@ -76,9 +89,10 @@ func comparePaths(a, b string) int {
 // if no listed resource of its key is at its path.
 func (g *Graph) holders() []holder {
 	holders := make([]holder, 0, len(g.nodes)+len(g.unlisted))
-	ofRecord := func(r *Record) {
+	ofRecord := func(r Record) {
 		if !r.Target.IsBranch() {
-			holders = append(holders, holder{r.Storage, nil, true, r.Address})
+			kept := r
+			holders = append(holders, holder{nil, &kept, true})
 		}
 	}
 	for i := range g.nodes {
@@ -86,22 +100,22 @@ func (g *Graph) holders() []holder {
 		rec, recorded := g.recordOf(n)
 		at := recorded && rec.Storage == n.storage
 		if recorded && (n.isBranch() || !at) {
-			ofRecord(&rec)
+			ofRecord(rec)
 		}
 		if n.isBranch() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
 			continue
 		}
-		holders = append(holders, holder{n.storage, n, at, n.address()})
+		holders = append(holders, holder{n, nil, at})
 	}
 	for i := range g.unlisted {
-		ofRecord(&g.unlisted[i])
+		ofRecord(g.unlisted[i])
 	}
 	return holders
 }
 
 // collide decides about a pair in which b is at or inside a's path.
 func collide(a, b *holder) {
-	if a.path == b.path && (waitsFor(a.node, b.node) || waitsFor(b.node, a.node)) {
+	if a.path() == b.path() && (waitsFor(a.node, b.node) || waitsFor(b.node, a.node)) {
 		return
 	}
 	if !a.recorded || b.recorded {
@@ -127,13 +141,13 @@ func (h *holder) lose(to *holder) {
 	if h.node == nil {
 		return
 	}
-	who := to.address
+	who := to.address()
 	if to.node != nil {
 		who += " (item " + ShortID(to.node.item.Key.Item) + ")"
 	} else {
 		who += ", which is recorded there"
 	}
-	if h.path == to.path {
+	if h.path() == to.path() {
 		h.node.block(reason.Conflict, "it would have the same directory as %s", who)
 		return
 	}
@@ -148,7 +162,7 @@ func (g *Graph) quietRemoved(holders []holder) {
 			continue
 		}
 		_, taken := slices.BinarySearchFunc(holders, n.storage,
-			func(h holder, path string) int { return comparePaths(h.path, path) })
+			func(h holder, path string) int { return comparePaths(h.path(), path) })
 		if taken {
 			n.storage = ""
 		}

@@ -159,9 +159,9 @@ func (c *comparison) mayComeBack(n *node) Reason {
 	}
 	for _, h := range c.g.holders() {
 		mine := h.node != nil && h.node.item.Key == n.item.Key
-		if !mine && (h.path == n.storage || inside(h.path, n.storage) ||
-			inside(n.storage, h.path)) {
-			return Reason{reason.Conflict, fmt.Sprintf("%s now has its path", h.address)}
+		if at := h.path(); !mine && (at == n.storage || inside(at, n.storage) ||
+			inside(n.storage, at)) {
+			return Reason{reason.Conflict, fmt.Sprintf("%s now has its path", h.address())}
 		}
 	}
 	return Reason{}
