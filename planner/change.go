@@ -72,7 +72,7 @@ func (c *comparison) changeQuota(n *node, d *decision, fresh bool) {
 
 // limits makes the action set limits: on which identity, and which quota was seen there.
 func (c *comparison) limits(n *node, d *decision, s *quotaClaims) {
-	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject().inPlan(), s.state.Handle,
+	d.action.Quota, d.action.Handle, d.detail.Tool = s.subject().inPlan(), s.state.Handle(),
 		n.system.Quota.Tool
 }
 

@@ -33,7 +33,7 @@ func (s *quotaClaims) usage() *UsageNote {
 	}
 	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(),
 		DefaultSpace:  state.DefaultSpace,
-		DefaultInodes: state.DefaultInodes, Via: state.Via}
+		DefaultInodes: state.DefaultInodes, Via: state.Via()}
 }
 
 // subjectOf returns the quota identity that a node claims; false if it claims none.

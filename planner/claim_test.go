@@ -244,7 +244,8 @@ func TestDefaultAndUnclaimed(t *testing.T) {
 	m := newModel()
 	m.put("capstor/store/cscs/eth/bio", 30500, 0o2770)
 	q := m.quota(30500)
-	q.DefaultSpace, q.Via, q.Limits[planner.SpaceHard] = true, "ioctl", planner.LimitOf(tib)
+	q.DefaultSpace, q.Source = true, &planner.QuotaSource{Via: "ioctl"}
+	q.Limits[planner.SpaceHard] = planner.LimitOf(tib)
 	m.quotas[30500] = q
 	m.quotas[31000] = planner.QuotaState{
 		Limits: planner.Limits{planner.SpaceHard: planner.LimitOf(tib)}}

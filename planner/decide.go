@@ -257,7 +257,7 @@ func (c *comparison) remove(n *node, dir *Directory, d *decision) Reason {
 		d.detail.Tool = n.system.Quota.Tool
 		if n.claims >= 0 && c.claims.list[n.claims].state != nil {
 			s := &c.claims.list[n.claims]
-			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle
+			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle()
 			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove &&
 				id.By == ByDirectory && s.state.LimitsWhy == "" &&
 				!s.state.Absent

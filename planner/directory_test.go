@@ -25,10 +25,13 @@ func directorySettings(change ...func(*planner.System)) *planner.Settings {
 
 const bioDir = "capstor/store/cscs/eth/bio"
 
+// named is where the state of a quota with a name is from.
+func named(handle string) *planner.QuotaSource { return &planner.QuotaSource{Handle: handle} }
+
 // limited returns a quota of a directory that was set as project wants it.
 func limited(handle string) planner.QuotaState {
 	q := newModel().quota(0)
-	q.Handle = handle
+	q.Source = named(handle)
 	q.Limits = planner.Limits{planner.SpaceSoft: planner.LimitOf(10 * tib),
 		planner.SpaceHard:  planner.LimitOf(10 * tib),
 		planner.InodesSoft: planner.LimitOf(planner.Inodes(1_330_000)),
@@ -106,7 +109,7 @@ func TestAnotherQuotaStandsThere(t *testing.T) {
 		{"as it was", func(q planner.QuotaState) planner.QuotaState { return q }, false},
 		{"replaced", func(planner.QuotaState) planner.QuotaState { return limited("18") }, true},
 		{"as wanted already", func(q planner.QuotaState) planner.QuotaState {
-			q.Handle = "18"
+			q.Source = named("18")
 			q.Limits[planner.SpaceSoft], q.Limits[planner.SpaceHard] = planner.LimitOf(20*tib),
 				planner.LimitOf(20*tib)
 			return q

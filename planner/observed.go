@@ -78,11 +78,8 @@ type QuotaState struct {
 	// Space and Inodes are the usage.
 	Space  Usage[Bytes]
 	Inodes Usage[Inodes]
-	// Handle is the backend's name for the quota, if quotas are made and removed there; empty
-	// elsewhere, and if there is no quota.
-	Handle string
-	// Via is how it was read: "ioctl" or "lfs".
-	Via string
+	// Source says where the state is from; nil if nobody says.
+	Source *QuotaSource
 	// more is nil in almost all of these: there is one for each resource.
 	more *quotaNotes
 	// Absent reports whether there is no quota, so that nothing is limited. Only a directory can be
@@ -92,6 +89,32 @@ type QuotaState struct {
 	// identity, for space and for inodes. Not every release says so. Limits then has the default's
 	// limits, or unlimited: releases differ.
 	DefaultSpace, DefaultInodes bool
+}
+
+// QuotaSource is where the state of a quota is from. States that are read in the same way share
+// one, so it is never changed.
+type QuotaSource struct {
+	// Via is how the state was read: "ioctl" or "lfs".
+	Via string
+	// Handle is the backend's name for the quota, if quotas are made and removed there; empty
+	// elsewhere, and if there is no quota.
+	Handle string
+}
+
+// Via returns how it was read; empty if nobody says.
+func (q *QuotaState) Via() string {
+	if q.Source == nil {
+		return ""
+	}
+	return q.Source.Via
+}
+
+// Handle returns the backend's name for the quota; empty if it has none.
+func (q *QuotaState) Handle() string {
+	if q.Source == nil {
+		return ""
+	}
+	return q.Source.Handle
 }
 
 // UnknownQuota returns the state of a quota of which nothing is known, and why.

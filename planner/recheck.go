@@ -59,11 +59,11 @@ func (c *comparison) keepSeen(n *node, d *decision, refused Reason) {
 	}
 	if s := c.claim(n); s != nil && s.refused() == nil && s.state != nil {
 		id := s.subject()
-		w.Subject, w.Handle, w.Limits = &id, s.state.Handle, s.want.orElse(s.state.Limits)
+		w.Subject, w.Handle, w.Limits = &id, s.state.Handle(), s.want.orElse(s.state.Limits)
 	}
 	if n.intent == intentRemove && n.system != nil {
 		if n.claims >= 0 && c.claims.list[n.claims].state != nil {
-			w.Handle = c.claims.list[n.claims].state.Handle
+			w.Handle = c.claims.list[n.claims].state.Handle()
 		}
 		id, ok := n.subjectOf(c.seen.Mounts[n.system.Name])
 		w.Shared = ok && c.others(n, id) > 0

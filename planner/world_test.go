@@ -234,7 +234,7 @@ func (m *model) setQuota(a *planner.Action) {
 		}
 	}
 	if a.Quota.By == planner.ByDirectory {
-		q.Absent, q.Handle = false, cmp.Or(q.Handle, "made")
+		q.Absent, q.Source = false, named(cmp.Or(q.Handle(), "made"))
 		m.places[a.Quota.Path] = q
 		return
 	}

@@ -47,12 +47,14 @@ func (l *lister) List(_ context.Context, _ planner.System, of []planner.Subject)
 	states := map[uint32]planner.QuotaState{}
 	for _, s := range of {
 		if id := s.ID; id%2 == 0 {
-			states[id] = planner.QuotaState{Via: "list",
+			states[id] = planner.QuotaState{Source: byList,
 				Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id))}}
 		}
 	}
 	return QuotaListing{IDs: states}, l.err
 }
+
+var byList = &planner.QuotaSource{Via: "list"}
 
 func listing(l *lister) *StorageObserver {
 	l.storage = newStorage()
@@ -69,7 +71,7 @@ func answered(t *testing.T, targets []planner.QuotaTarget, got []planner.QuotaSt
 		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
-		if q.Via == "list" {
+		if q.Via() == "list" {
 			listed++
 		}
 	}
@@ -165,7 +167,7 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 	}
 	before := l.calls.Load()
 	got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
-	if got[0].Via != "list" || got[1].Via != "list" || got[2].LimitsWhy == "" || l.lists != 1 ||
+	if got[0].Via() != "list" || got[1].Via() != "list" || got[2].LimitsWhy == "" || l.lists != 1 ||
 		l.calls.Load() != before {
 		t.Errorf("%+v by %d lists", got, l.lists)
 	}
@@ -190,7 +192,7 @@ func (l *directoryLister) List(_ context.Context, _ planner.System,
 	states := map[string]planner.QuotaState{}
 	for _, s := range of {
 		if s.Path != "a/left out" {
-			states[s.Path] = planner.QuotaState{Via: "list"}
+			states[s.Path] = planner.QuotaState{Source: byList}
 		}
 	}
 	return QuotaListing{Paths: states}, l.err

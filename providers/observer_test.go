@@ -77,7 +77,7 @@ func (s *storage) Get(ctx context.Context, system planner.System,
 		time.Sleep(20 * time.Millisecond)
 		return planner.QuotaState{LimitsWhy: s.fail}
 	}
-	return planner.QuotaState{Via: system.Name,
+	return planner.QuotaState{Source: &planner.QuotaSource{Via: system.Name},
 		Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
 }
 
@@ -305,7 +305,7 @@ func TestQuotasOnceEach(t *testing.T) {
 	}
 	for i, q := range got {
 		if n, _ := q.Limits[planner.InodesHard].Number(); n != uint64(targets[i].Subject.ID) ||
-			q.Via != targets[i].System {
+			q.Via() != targets[i].System {
 			t.Fatalf("%v: got %+v", targets[i], q)
 		}
 	}

@@ -49,7 +49,7 @@ func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
 		switch {
 		case now.LimitsWhy != "":
 			why = cmp.Or(why, now.LimitsWhy)
-		case now.Absent || now.Handle != a.Handle:
+		case now.Absent || now.Handle() != a.Handle:
 		case a.Freeze && path == a.Storage:
 			return on, now, false
 		default:

@@ -11,13 +11,16 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 )
 
+// named is where the state of a quota with a name is from.
+func named(handle string) *planner.QuotaSource { return &planner.QuotaSource{Handle: handle} }
+
 // TestTheQuotaOfAnArchivedDirectory: after the move, the quota that the plan saw is looked for in
 // both places and handled where it is. Somebody else's quota stays, and the apply says what is not
 // known.
 func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 	const was = "capstor/bio"
 	used := func(handle string) planner.QuotaState {
-		q := planner.QuotaState{Handle: handle, Limits: planner.NoLimits(),
+		q := planner.QuotaState{Source: named(handle), Limits: planner.NoLimits(),
 			Space:  planner.UsageOf(planner.Bytes(5<<20 + 1)),
 			Inodes: planner.UsageOf(planner.Inodes(5000))}
 		q.Limits[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
@@ -47,7 +50,7 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 		archive := a.ArchivePath(now)
 		w.places = map[string]planner.QuotaState{}
 		for path, q := range map[string]planner.QuotaState{was: c.stayed, archive: c.followed} {
-			if q.Handle != "" || q.LimitsWhy != "" {
+			if q.Handle() != "" || q.LimitsWhy != "" {
 				w.places[path] = q
 			}
 		}
@@ -80,7 +83,8 @@ func TestNoQuotaThatWasReplaced(t *testing.T) {
 	w := newWorld(t)
 	x := withQuota(creation("bio"), 1<<40)
 	x.Action.Quota = &planner.QuotaID{By: planner.ByDirectory, Path: "capstor/bio"}
-	w.places = map[string]planner.QuotaState{"capstor/bio": {Handle: "18", Limits: planner.NoLimits()}}
+	w.places = map[string]planner.QuotaState{"capstor/bio": {Source: named("18"),
+		Limits: planner.NoLimits()}}
 	results := w.run(Job{Work: []Work{x}})
 	if results[0].Status != Failed || !strings.Contains(results[0].Err.Error(), "there is quota 18") {
 		t.Errorf("%+v", results)
@@ -110,7 +114,7 @@ func TestAQuotaThatIsStillBeingMade(t *testing.T) {
 				want, err := limitsAfter(x.Action, planner.NoLimits())
 				w.check(err)
 				w.mu.Lock()
-				w.places["capstor/bio"] = planner.QuotaState{Handle: "17", Limits: want}
+				w.places["capstor/bio"] = planner.QuotaState{Source: named("17"), Limits: want}
 				w.mu.Unlock()
 			}
 			return nil

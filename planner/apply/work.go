@@ -217,8 +217,8 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 	if want == before.Limits {
 		return nil
 	}
-	if before.Handle != a.Handle && !(w.Pending && a.Handle == "") {
-		return fmt.Errorf("%s: %s, but %s when planned; plan again", what, standing(before.Handle),
+	if before.Handle() != a.Handle && !(w.Pending && a.Handle == "") {
+		return fmt.Errorf("%s: %s, but %s when planned; plan again", what, standing(before.Handle()),
 			stood(a.Handle))
 	}
 	return e.setLimits(ctx, a, *a.Quota, want, before)

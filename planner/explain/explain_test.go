@@ -168,7 +168,7 @@ func listed(t *testing.T, in *explain.Input, what string) string {
 }
 
 func known(limit planner.Bytes) planner.QuotaState {
-	q := planner.QuotaState{Via: "ioctl", Limits: planner.NoLimits()}
+	q := planner.QuotaState{Source: &planner.QuotaSource{Via: "ioctl"}, Limits: planner.NoLimits()}
 	if limit > 0 {
 		q.Limits[planner.SpaceHard] = planner.LimitOf(limit)
 	}

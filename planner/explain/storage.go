@@ -94,7 +94,7 @@ func (a *answer) quotaOf(on planner.Subject, q *planner.QuotaState) {
 		a.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy)
 		return
 	}
-	a.line("quota", "of %s, asked by %s%s", name, q.Via, byDefault(q))
+	a.line("quota", "of %s, asked by %s%s", name, q.Via(), byDefault(q))
 	a.limits(q)
 }
 
@@ -156,7 +156,7 @@ func (a *answer) unclaimed(ctx context.Context, what string) error {
 		a.heading(fmt.Sprintf("%s %d on %s", targets[i].Subject.By, id,
 			render.Escape(targets[i].System)))
 		a.line("quota", "no listed resource claims it now, asked by %s. Files of an earlier group "+
-			"keep counting here, and nothing changes these limits", q.Via)
+			"keep counting here, and nothing changes these limits", q.Via())
 		a.limits(&q)
 	}
 	return nil

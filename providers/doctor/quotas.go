@@ -97,14 +97,14 @@ func (e *examination) quotasOf(ctx context.Context, quotas *quota.Systems, sys p
 		return
 	case !state.Space.Known() || !state.Inodes.Known():
 		e.warn(check, "answered by %s, but the usage is unknown, so no limit would be lowered: %s",
-			state.Via, cmp.Or(state.Space.Why(), state.Inodes.Why()))
+			state.Via(), cmp.Or(state.Space.Why(), state.Inodes.Why()))
 	default:
-		e.pass(check, "answered by %s", state.Via)
+		e.pass(check, "answered by %s", state.Via())
 	}
 	switch _, err := c.List(ctx, []planner.Subject{some}); {
 	case errors.Is(err, providers.ErrNoList):
 		e.pass(check, "quotas are read one by one, because this release cannot list them%s",
-			e.lfsCost(sys, state.Via, took))
+			e.lfsCost(sys, state.Via(), took))
 	case err != nil:
 		e.warn(check, "quotas are read one by one, because they cannot be listed: %v", err)
 	default:

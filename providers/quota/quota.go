@@ -101,9 +101,9 @@ func toUnits(a planner.Attribute, l planner.Limit, unit, greatest uint64) (uint6
 }
 
 // Unknown returns a state in which everything is unknown, for the given reason.
-func Unknown(via, why string) planner.QuotaState {
+func Unknown(from *planner.QuotaSource, why string) planner.QuotaState {
 	s := planner.UnknownQuota(why)
-	s.Via = via
+	s.Source = from
 	return s
 }
 

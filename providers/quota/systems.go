@@ -78,7 +78,7 @@ func (s *Systems) Get(ctx context.Context, system planner.System,
 	id planner.Subject) planner.QuotaState {
 	c := s.clients[system.Name]
 	if c == nil {
-		return Unknown("", "system "+system.Name+" has no quotas")
+		return Unknown(nil, "system "+system.Name+" has no quotas")
 	}
 	return c.Get(ctx, id)
 }
@@ -95,7 +95,7 @@ func (s *Systems) Ask(ctx context.Context, system planner.System,
 		return func() error { q = got; return nil }
 	})
 	if err != nil {
-		return Unknown("", err.Error())
+		return Unknown(nil, err.Error())
 	}
 	return q
 }

@@ -103,7 +103,7 @@ type hung struct {
 
 func (h *hung) Get(context.Context, planner.Subject) planner.QuotaState {
 	<-h.release
-	return planner.QuotaState{Via: "hung"}
+	return planner.QuotaState{Source: &planner.QuotaSource{Via: "hung"}}
 }
 
 // TestAskReturns: a read that hangs is unknown after the timeout, and its late answer is not used.
@@ -130,7 +130,7 @@ func TestAskReturns(t *testing.T) {
 		}
 		close(backend.release)
 		synctest.Wait()
-		if q := systems.Ask(t.Context(), system, planner.Subject{}); q.Via != "hung" {
+		if q := systems.Ask(t.Context(), system, planner.Subject{}); q.Via() != "hung" {
 			t.Errorf("afterwards: %+v", q)
 		}
 		other := planner.System{Name: "other"}

@@ -66,13 +66,17 @@ func (t toy) write(all map[string]kept) error {
 	return os.WriteFile(t.file, text, 0o600)
 }
 
+func toySource(handle string) *planner.QuotaSource {
+	return &planner.QuotaSource{Via: "toy", Handle: handle}
+}
+
 func (t toy) Get(_ context.Context, id planner.Subject) planner.QuotaState {
 	q, ok := t.read()[t.key(id)]
 	if !ok {
-		return planner.QuotaState{Absent: true, Via: "toy", Limits: planner.NoLimits(),
+		return planner.QuotaState{Absent: true, Source: toySource(""), Limits: planner.NoLimits(),
 			Space: planner.UsageOf(planner.Bytes(0)), Inodes: planner.UsageOf(planner.Inodes(0))}
 	}
-	return planner.QuotaState{Handle: strconv.Itoa(q.Number), Via: "toy", Limits: q.Limits,
+	return planner.QuotaState{Source: toySource(strconv.Itoa(q.Number)), Limits: q.Limits,
 		Space: planner.UsageOf(planner.Bytes(1 << 12)), Inodes: planner.UsageOf(planner.Inodes(1))}
 }
 

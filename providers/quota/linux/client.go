@@ -15,8 +15,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
+var via = &planner.QuotaSource{Via: "quotactl"}
+
 const (
-	via = "quotactl"
 	kib = 1024
 
 	// maxSpace and maxInodes are far above the size of any filesystem, and far below the values at
@@ -217,7 +218,7 @@ func request(l quota.Limits, unit uint64, keep planner.Grace) *block {
 // state returns the quota state in a block that was read.
 func (b *block) state() planner.QuotaState {
 	s := planner.QuotaState{
-		Via: via,
+		Source: via,
 		Limits: planner.Limits{
 			planner.SpaceSoft:  quota.Limit(b.u64(atBSoft), planner.Bytes(kib)),
 			planner.SpaceHard:  quota.Limit(b.u64(atBHard), planner.Bytes(kib)),

@@ -109,7 +109,7 @@ func setAndReadBack(t *testing.T, r *rig) {
 			t.Errorf("stored %v, want %v", got, c.stored)
 		}
 		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" ||
-			got.DefaultSpace || got.DefaultInodes || got.Via != r.via {
+			got.DefaultSpace || got.DefaultInodes || got.Via() != r.via {
 			t.Errorf("set %+v, read back %+v", c.quota, got)
 		}
 	}

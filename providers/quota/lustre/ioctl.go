@@ -16,7 +16,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
-const viaIOCTL = "ioctl"
+var viaIOCTL = &planner.QuotaSource{Via: "ioctl"}
 
 // quotactl is Lustre's struct if_quotactl, 176 bytes, the same from 2.12 to 2.17 on every 64-bit
 // machine. For some commands, which are not used here, the kernel reads 16 bytes more, a pool's
@@ -184,7 +184,7 @@ func (q *quotactl) state() planner.QuotaState {
 		return quota.Unknown(viaIOCTL, "limits "+missing)
 	}
 	s := planner.QuotaState{
-		Via:           viaIOCTL,
+		Source:        viaIOCTL,
 		DefaultSpace:  q.u64(atBTime)&flagDefault != 0,
 		DefaultInodes: q.u64(atITime)&flagDefault != 0,
 		Limits: planner.Limits{

@@ -158,7 +158,7 @@ func TestIOCTLSetAndGet(t *testing.T) {
 	c := s.client()
 	before := c.Get(t.Context(), "/mnt/l", planner.ByGroup, 5)
 	if !before.DefaultSpace || !before.DefaultInodes ||
-		!before.Limits[planner.SpaceHard].IsUnlimited() || before.Via != "ioctl" ||
+		!before.Limits[planner.SpaceHard].IsUnlimited() || before.Via() != "ioctl" ||
 		!before.Ends().Space.IsZero() {
 		t.Errorf("an id without a record: %+v", before)
 	}
@@ -285,7 +285,7 @@ func TestAuto(t *testing.T) {
 	lfs, called := fakeLFS(t, 0, "exit 0\n/mnt/l 4 51200 61440 - 1 1000 0 - \n")
 	s := newServer()
 	a := newAuto(s.client(), lfs)
-	if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "ioctl" {
+	if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via() != "ioctl" {
 		t.Errorf("the ioctl answers, but %+v", q)
 	}
 	if exists(called) {
@@ -293,13 +293,13 @@ func TestAuto(t *testing.T) {
 	}
 	s.fail = unix.EIO
 	if q := newAuto(s.client(), lfs).Get(t.Context(), "/mnt/l", planner.ByGroup,
-		5); q.Via != "ioctl" || q.Limits.Known() {
+		5); q.Via() != "ioctl" || q.Limits.Known() {
 		t.Errorf("a failing server is an answer, but %+v", q)
 	}
 	for _, errno := range []error{unix.ENOTTY, errENOTSUPP} {
 		s.fail, s.calls = errno, 0
 		a = newAuto(s.client(), lfs)
-		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via != "lfs" ||
+		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via() != "lfs" ||
 			q.LimitsWhy != "" {
 			t.Errorf("%v: %+v", errno, q)
 		}

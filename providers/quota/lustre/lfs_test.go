@@ -154,7 +154,7 @@ func TestLFSGet(t *testing.T) {
 	l, called := fakeLFS(t, 0, "exit 0\n/mnt/l 4 51200 61440 - 1 1000 0 - \n")
 	s := l.Get(t.Context(), "/mnt/l", planner.ByProject, 7)
 	want := planner.QuotaState{
-		Via: "lfs",
+		Source: viaLFS,
 		Limits: planner.Limits{
 			planner.SpaceSoft:  planner.LimitOf[planner.Bytes](50 << 20),
 			planner.SpaceHard:  planner.LimitOf[planner.Bytes](60 << 20),

@@ -10,8 +10,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/quota"
 )
 
+var viaLFS = &planner.QuotaSource{Via: "lfs"}
+
 const (
-	viaLFS = "lfs"
 	// someErrors ends the output when servers did not answer. Numbers in brackets are then unreliable.
 	someErrors = "Some errors happened when getting quota info"
 	// isDefault is how releases up to 2.15 say that the default quota applies. Later releases don't
@@ -179,7 +180,7 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 			"release of lfs is not supported", r[3], r[7]))
 	}
 	const missing = "not obtained from every server (lfs shows it in brackets)"
-	s := planner.QuotaState{Via: viaLFS, DefaultSpace: saysDefault(stdout, "block"),
+	s := planner.QuotaState{Source: viaLFS, DefaultSpace: saysDefault(stdout, "block"),
 		DefaultInodes: saysDefault(stdout, "file")}
 	s.SetEnds(planner.Grace{Space: spaceEnds, Inodes: inodesEnd})
 	s.Limits = planner.Limits{

@@ -121,7 +121,7 @@ func (r Rig) unset(t *testing.T) {
 		t.Errorf("used %+v, %+v", got.Space, got.Inodes)
 	}
 	if got := r.set(t, s, limits(0, 0, 0), planner.Grace{}); got.Absent ||
-		(got.Handle == "") == r.traits(t).NeedsDirectory {
+		(got.Handle() == "") == r.traits(t).NeedsDirectory {
 		t.Errorf("set to nothing: %+v", got)
 	}
 }
@@ -186,7 +186,7 @@ func (r Rig) listed(t *testing.T) {
 // same reports whether a list and a single read say the same of a quota.
 func same(a, b planner.QuotaState) bool {
 	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space &&
-		a.Inodes == b.Inodes && a.Absent == b.Absent && a.Handle == b.Handle
+		a.Inodes == b.Inodes && a.Absent == b.Absent && a.Handle() == b.Handle()
 }
 
 func (r Rig) usage(t *testing.T) {

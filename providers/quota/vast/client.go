@@ -22,8 +22,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/providers/web"
 )
 
+var via = &planner.QuotaSource{Via: "vast"}
+
 const (
-	via = "vast"
 	// maxInFlight is how many requests of a client run at the same time.
 	maxInFlight = 2
 	maxAnswer   = 32 << 20

@@ -206,7 +206,7 @@ func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 // noQuota returns the state of a directory without a quota: nothing limits it, and nothing counts
 // its usage.
 func noQuota() planner.QuotaState {
-	s := planner.QuotaState{Via: via, Limits: planner.NoLimits()}
+	s := planner.QuotaState{Source: via, Limits: planner.NoLimits()}
 	const why = "no quota counts it"
 	s.Space, s.Inodes = planner.UnknownUsage[planner.Bytes](why),
 		planner.UnknownUsage[planner.Inodes](why)

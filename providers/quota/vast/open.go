@@ -57,7 +57,7 @@ func (s *onSystem) Get(ctx context.Context, of planner.Subject) planner.QuotaSta
 func stateOf(q Quota, found bool) planner.QuotaState {
 	state := q.State
 	if found {
-		state.Handle = strconv.FormatUint(q.ID, 10)
+		state.Source = &planner.QuotaSource{Via: via.Via, Handle: strconv.FormatUint(q.ID, 10)}
 	}
 	state.Absent = !found && state.LimitsWhy == ""
 	return state

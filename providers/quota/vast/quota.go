@@ -86,7 +86,7 @@ func word(text json.RawMessage) string {
 
 // state parses limits and usage.
 func state(m map[string]json.RawMessage) planner.QuotaState {
-	s := planner.QuotaState{Via: via}
+	s := planner.QuotaState{Source: via}
 	var errs []error
 	s.Limits[planner.SpaceSoft] = limit[planner.Bytes](m, "soft_limit", &errs)
 	s.Limits[planner.SpaceHard] = limit[planner.Bytes](m, "hard_limit", &errs)
