@@ -1,6 +1,8 @@
 package state
 
 import (
+	"encoding/json"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/waldur/cscs-storage-sync/planner"
@@ -112,5 +114,40 @@ func BenchmarkEnqueue(b *testing.B) {
 			}
 			return nil
 		})
+	}
+}
+
+// BenchmarkRecord writes the first 100,000 records of a state, in one batch.
+func BenchmarkRecord(b *testing.B) {
+	for b.Loop() {
+		s, _ := newStore(b)
+		update(b, s, putRecords(100_000))
+	}
+}
+
+// BenchmarkSetIndex replaces the index of a million resources: 5,000 chunks of 60 KB.
+func BenchmarkSetIndex(b *testing.B) {
+	benchSetIndex(b, func() *Store { s, _ := newStore(b); return s })
+}
+
+// BenchmarkSetIndexShared is [BenchmarkSetIndex] with a state in PostgreSQL.
+func BenchmarkSetIndexShared(b *testing.B) {
+	url := pgtest.Start(b).Database(b, "waldur")
+	benchSetIndex(b, func() *Store { return node(b, url, "a", nil) })
+}
+
+func benchSetIndex(b *testing.B, open func() *Store) {
+	chunks := make([]json.RawMessage, 5000)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range chunks {
+		packed := make([]byte, 45_000)
+		for j := range packed {
+			packed[j] = byte(random.Uint32())
+		}
+		chunks[i], _ = json.Marshal(packed)
+	}
+	s := open()
+	for b.Loop() {
+		update(b, s, func(tx ledger.Tx) error { return tx.SetIndex(newClock().t, 0, chunks) })
 	}
 }

@@ -14,7 +14,11 @@ func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) e
 		return err
 	}
 	for i, c := range chunks {
-		if err := tx.put(bucketIndex, numberKey(uint64(i)), c); err != nil {
+		if !json.Valid(c) {
+			return fmt.Errorf("index chunk %d: it is not JSON", i)
+		}
+		// as it is: to encode it again would take longer than to write it
+		if err := tx.put(bucketIndex, numberKey(uint64(i)), content(c)); err != nil {
 			return fmt.Errorf("index chunk %d: %w", i, err)
 		}
 	}

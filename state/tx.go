@@ -181,6 +181,14 @@ var errStop = errors.New("stop")
 // from calls f like each does, from the first key that is not less than start. If it reads a whole
 // bucket, it also notices missing values.
 func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) error {
+	return tx.fromSealed(bucket, start, func(k []byte, _ uint32, body []byte) error {
+		return f(k, body)
+	})
+}
+
+// fromSealed calls f like from does, and also with the checksum of each value.
+func (tx *Tx) fromSealed(bucket string, start []byte,
+	f func(key []byte, sum uint32, body []byte) error) error {
 	if tx.values == nil {
 		return nil
 	}
@@ -191,7 +199,7 @@ func (tx *Tx) from(bucket string, start []byte, f func(key, body []byte) error) 
 			return tx.damaged(bucket, k, err.Error())
 		}
 		found = tally{found.Count + 1, found.Sum + uint64(sum)}
-		return f(k, body)
+		return f(k, sum, body)
 	})
 	if err == errStop {
 		return nil
@@ -285,21 +293,32 @@ func (tx *Tx) uncount(bucket string, key []byte) (bool, error) {
 	return true, nil
 }
 
-// clear removes all values of a bucket whose keys begin with prefix.
+// clear removes all values of a bucket whose keys begin with prefix. It reads each of them once.
 func (tx *Tx) clear(bucket string, prefix []byte) error {
+	if err := tx.writable(); err != nil {
+		return err
+	}
 	var keys [][]byte
-	err := tx.each(bucket, prefix, func(k, _ []byte) error {
+	var gone tally
+	err := tx.fromSealed(bucket, prefix, func(k []byte, sum uint32, _ []byte) error {
+		if !bytes.HasPrefix(k, prefix) {
+			return errStop
+		}
 		keys = append(keys, bytes.Clone(k))
+		gone = tally{gone.Count + 1, gone.Sum + uint64(sum)}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, k := range keys {
-		if _, err := tx.del(bucket, k); err != nil {
+		tx.changed = true
+		if err := tx.values.Delete(bucket, k); err != nil {
 			return err
 		}
 	}
+	t := tx.meta.Tallies[bucket]
+	tx.meta.Tallies[bucket] = tally{t.Count - gone.Count, t.Sum - gone.Sum}
 	return nil
 }
 

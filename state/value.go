@@ -14,8 +14,9 @@ import (
 )
 
 // A value consists of one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big
-// endian), and the body. The body is binary for types with a binary form, which are records,
-// because every plan reads all of them. For all other types it is JSON.
+// endian), and the body. The body is binary for types with a binary form: records, because every
+// plan reads all of them, and documents, which are stored as they are.
+// For all other types it is JSON.
 const (
 	valueVersion = 1
 	valueHeader  = 5
@@ -23,21 +24,21 @@ const (
 
 // seal returns the form in which v is stored at key in bucket.
 func seal(bucket string, key []byte, v any) ([]byte, error) {
-	body, err := encode(v)
+	out, err := appendValue(make([]byte, valueHeader, valueHeader+128), v)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, valueHeader, valueHeader+len(body))
 	out[0] = valueVersion
-	binary.BigEndian.PutUint32(out[1:], checksum(bucket, key, body))
-	return append(out, body...), nil
+	binary.BigEndian.PutUint32(out[1:], checksum(bucket, key, out[valueHeader:]))
+	return out, nil
 }
 
-func encode(v any) ([]byte, error) {
+func appendValue(out []byte, v any) ([]byte, error) {
 	if b, ok := v.(encoding.BinaryAppender); ok {
-		return b.AppendBinary(nil)
+		return b.AppendBinary(out)
 	}
-	return json.Marshal(v)
+	body, err := json.Marshal(v)
+	return append(out, body...), err
 }
 
 func decode(body []byte, v any) error {
