@@ -26,7 +26,8 @@
 //
 // # Values
 //
-// Values are JSON, except for records. Every plan reads all records, so they are stored in the
+// Values are JSON, except for records, for the notes of which records were written, and for plan
+// files and other documents. Every plan reads all records, so they are stored in the
 // binary form of [planner.Record.AppendBinary], which is less than half as long and can be read in
 // a fraction of the time. [Store.Pull] writes everything as JSON.
 //

@@ -24,7 +24,7 @@ func (tx *Tx) SetIndex(at time.Time, written uint64, chunks []json.RawMessage) e
 	}
 	tx.changed = true
 	tx.meta.IndexAt, tx.meta.IndexSeq = at.UTC(), written
-	return nil
+	return tx.dropNotes(written)
 }
 
 // Index returns the index, the time of its listing, and what [Tx.Written] was then. The time is

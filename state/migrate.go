@@ -32,6 +32,7 @@ func migrations() map[int]func(*Tx) error {
 		2: func(tx *Tx) error { return errors.Join(rekeyApprovals(tx), numberEndings(tx)) },
 		3: func(tx *Tx) error { return errors.Join(nameState(tx), keepURLs(tx)) },
 		4: takeInFiles,
+		5: beginNotes,
 	}
 }
 
@@ -207,6 +208,15 @@ func oldFiles(dir string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return found, nil
+}
+
+// beginNotes converts format 5 to 6. Format 5 did not note what was written, and its earliest
+// builds did not even number it. So the notes begin with what is written from here on, and one
+// number is left out: no index that an earlier build made has it.
+func beginNotes(tx *Tx) error {
+	tx.meta.Tallies[bucketWritten] = tally{}
+	tx.meta.NotedSeq = tx.next(bucketRecords)
+	return nil
 }
 
 // kept is a value that is stored as it was in format 2.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"time"
@@ -12,8 +13,9 @@ import (
 // pullVersion is the version of the document that [Store.Pull] writes.
 const pullVersion = "1.0"
 
-// pulled is that document. Values are as they are stored, with two exceptions: records, which are
-// stored in a binary form, and archived directories, whose modes earlier builds stored as numbers.
+// pulled is that document. Values are as they are stored, with three exceptions: records
+// and notes of what was written, which are stored in a binary form, and archived directories, whose
+// modes earlier builds stored as numbers.
 type pulled struct {
 	Version   string             `json:"format_version"`
 	Format    int                `json:"state_format"`
@@ -30,9 +32,17 @@ type pulled struct {
 	Journal   json.RawMessage    `json:"journal"`
 	Outbox    []json.RawMessage  `json:"outbox"`
 	Approvals []json.RawMessage  `json:"approvals"`
+	Written   []pulledNote       `json:"written"`
 	History   []json.RawMessage  `json:"history"`
 	// Files are held and begun plans and the loop's memory, as text, by their names.
 	Files map[string]string `json:"files"`
+}
+
+// pulledNote says what was written with a number: a record, or an entry of the archive register,
+// which has no key here.
+type pulledNote struct {
+	Number uint64      `json:"number"`
+	Key    planner.Key `json:"key,omitzero"`
 }
 
 // Pull writes the whole state to w, as one JSON document that ends with a line feed. It reads the
@@ -91,12 +101,30 @@ func (tx *Tx) pull() (pulled, error) {
 			return pulled{}, err
 		}
 	}
+	if doc.Written, err = tx.pullNotes(); err != nil {
+		return pulled{}, err
+	}
 	doc.Files = map[string]string{}
 	err = tx.EachFile("", func(name string, data []byte) error {
 		doc.Files[name] = string(data)
 		return nil
 	})
 	return doc, err
+}
+
+// pullNotes returns which records were written lately, in the order of the numbers.
+func (tx *Tx) pullNotes() ([]pulledNote, error) {
+	out := []pulledNote{}
+	err := decodeEach(tx, bucketWritten, nil, func(k []byte, n notes) error {
+		if len(k) != 8 {
+			return tx.damaged(bucketWritten, k, "not a number")
+		}
+		for i, key := range n {
+			out = append(out, pulledNote{binary.BigEndian.Uint64(k) + uint64(i), keyOf(key)})
+		}
+		return nil
+	})
+	return out, err
 }
 
 // pullKeyed returns a bucket whose keys say something that its values do not: a JSON object, with

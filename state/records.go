@@ -11,14 +11,28 @@ import (
 )
 
 // PutRecord records what was seen as wanted for a resource, and numbers the record.
-func (tx *Tx) PutRecord(r planner.Record) error {
-	r.Seq = tx.next(bucketRecords)
-	return tx.putKeyed(bucketRecords, r.Key, r)
+func (tx *Tx) PutRecord(r planner.Record) error { return tx.putRecord(r, true) }
+
+// putRecord stores a record. A record that only gets another key keeps its number, because nothing
+// new was seen; another number then notes that it was written.
+func (tx *Tx) putRecord(r planner.Record, isNew bool) error {
+	k, err := keyBytes(r.Key)
+	if err != nil {
+		return err
+	}
+	n, err := tx.number(k)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		r.Seq = n
+	}
+	return tx.put(bucketRecords, k, r)
 }
 
 // Written returns the number of the last record, or entry of the archive register, that was
-// written. What is written after a listing began has a larger number, and is newer than what that
-// listing says.
+// written or moved to another key. What is written after a listing began has a larger number, and
+// is newer than what that listing says.
 func (tx *Tx) Written() uint64 { return tx.meta.Sequences[bucketRecords] }
 
 func (tx *Tx) putKeyed(bucket string, key planner.Key, v any) error {
@@ -54,8 +68,7 @@ func (tx *Tx) Rename(now map[planner.Key]planner.Key) (int, error) {
 			return 0, err
 		}
 		r.Key = now[old]
-		// keeps its number, because nothing new was seen
-		if err := tx.putKeyed(bucketRecords, r.Key, r); err != nil {
+		if err := tx.putRecord(r, false); err != nil {
 			return 0, err
 		}
 		found[old] = true
@@ -144,7 +157,10 @@ func (tx *Tx) PutArchived(a planner.Archived) error {
 		return fmt.Errorf("archive register: the entry for %s has no place in the archive", a.Address)
 	}
 	if a.Seq == 0 {
-		a.Seq = tx.next(bucketRecords)
+		var err error
+		if a.Seq, err = tx.number(nil); err != nil {
+			return err
+		}
 	}
 	return tx.put(bucketArchive, []byte(a.Archive), entered{a, a.Seq})
 }

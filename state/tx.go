@@ -15,7 +15,7 @@ import (
 
 // format is the version of the state file. It must be raised for every change that an older version
 // would misunderstand or drop, with a migration from the previous format: see migrate.go.
-const format = 5
+const format = 6
 
 // The buckets. All of them always exist. Any other bucket is damage.
 const (
@@ -32,6 +32,7 @@ const (
 	bucketApprovals = "approvals"
 	bucketHistory   = "history"
 	bucketFiles     = "files"
+	bucketWritten   = "written"
 )
 
 // buckets returns the buckets that hold values. The bucket meta holds what is known about them.
@@ -44,13 +45,16 @@ func bucketsOf(format int) []string {
 	if format >= 5 {
 		all = append(all, bucketFiles)
 	}
+	if format >= 6 {
+		all = append(all, bucketWritten)
+	}
 	return all
 }
 
 // numbered reports whether the keys of a bucket are numbers.
 func numbered(bucket string) bool {
 	return bucket == bucketHolds || bucket == bucketIndex || bucket == bucketOutbox ||
-		bucket == bucketHistory
+		bucket == bucketHistory || bucket == bucketWritten
 }
 
 // metaKey is the only key in the meta bucket. Its place, the way it is sealed, and its member
@@ -75,6 +79,8 @@ type meta struct {
 	IndexAt time.Time `json:"index_at"`
 	// IndexSeq is what [Tx.Written] was when that listing began.
 	IndexSeq uint64 `json:"index_seq,omitempty"`
+	// NotedSeq is a number. Every greater one that was used has a note: see [notes]. Since format 6.
+	NotedSeq uint64 `json:"noted_seq,omitempty"`
 }
 
 // tally is the number of values in a bucket and the sum of their checksums.
@@ -103,6 +109,8 @@ type Tx struct {
 	// resource. Both are nil until they are needed.
 	queued  map[string]uint64
 	waiting map[planner.Key][]ledger.Delivery
+	// notes are the notes of this batch, up to the last number, which are not stored yet.
+	notes notes
 	// viewed means that the batch must not change anything.
 	viewed bool
 	// cache is the folder with this node's copy of the records; empty for none.
@@ -354,6 +362,9 @@ func (tx *Tx) close(from int) error {
 		if err := tx.values.Keep(fmt.Sprintf("format%d", from)); err != nil {
 			return err
 		}
+	}
+	if err := tx.writeNotes(); err != nil {
+		return err
 	}
 	raw, err := seal(bucketMeta, []byte(metaKey), tx.meta)
 	if err == nil {

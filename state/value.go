@@ -15,7 +15,7 @@ import (
 
 // A value consists of one byte of version, the CRC-32C of its bucket, key and body (4 bytes, big
 // endian), and the body. The body is binary for types with a binary form: records, because every
-// plan reads all of them, and documents, which are stored as they are.
+// plan reads all of them, notes of what was written, and documents, which are stored as they are.
 // For all other types it is JSON.
 const (
 	valueVersion = 1

@@ -65,6 +65,10 @@ type Records interface {
 	RecordCount() uint64
 	// Written returns the number of the last record or archive entry that was written.
 	Written() uint64
+	// WrittenSince returns the keys of all records that were written, or got another key, since the
+	// listing of the [Index] began. Some may have been deleted since then. known is false if the store
+	// cannot say which records these are; then any record may be one.
+	WrittenSince() (keys []planner.Key, known bool, err error)
 	PutRoot(system string, id planner.RootIdentity) error
 	DeleteRoot(system string) (existed bool, err error)
 	Roots() (map[string]planner.RootIdentity, error)
