@@ -61,11 +61,16 @@ func (b *batch) run(fn func(kv.Tx) error) (err error) {
 	return b.commit()
 }
 
+// mapped is how many bytes of address space bbolt maps, if the file is smaller. Each time that a
+// batch outgrows what is mapped, bbolt copies all keys and values that the batch has put so far. Only
+// pages of the file take memory.
+const mapped = 1 << 30
+
 // open makes bbolt open the file, and begins a transaction.
 func (b *batch) open() error {
 	db, err := bbolt.Open(b.engine.file(), 0o600, &bbolt.Options{ReadOnly: !b.write,
 		OpenFile: b.openFile, Timeout: time.Second, FreelistType: bbolt.FreelistMapType,
-		NoStatistics: true})
+		NoStatistics: true, InitialMmapSize: mapped})
 	if b.refused != nil {
 		return b.refused
 	}
@@ -73,6 +78,8 @@ func (b *batch) open() error {
 		return folder.Explain("open state", b.engine.file(), err)
 	}
 	b.db = db
+	// bbolt takes a file with a large map for a large one, and would add 16 MiB even to a small one
+	db.AllocSize = int(min(max(b.size, 32<<10), int64(db.AllocSize)))
 	inner, err := db.Begin(b.write)
 	if err != nil {
 		return folder.Explain("open state", b.engine.file(), err)

@@ -1,7 +1,9 @@
 package bolt_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -15,12 +17,36 @@ import (
 func TestEngine(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kvtest.Open {
 		dir := filepath.Join(t.TempDir(), "state")
-		return func() kv.Engine {
-			verify := func(each func(kv.Visit) error) error {
-				return each(func(string, []byte, []byte) error { return nil })
-			}
-			return bolt.New(dir, bolt.Options{Now: time.Now, Buckets: kvtest.Buckets,
-				Initial: kvtest.Initial, Verify: verify})
-		}
+		return func() kv.Engine { return open(dir) }
 	})
+}
+
+// open returns an engine on the state of the conformance suite.
+func open(dir string) *bolt.Engine {
+	verify := func(each func(kv.Visit) error) error {
+		return each(func(string, []byte, []byte) error { return nil })
+	}
+	return bolt.New(dir, bolt.Options{Now: time.Now, Buckets: kvtest.Buckets,
+		Initial: kvtest.Initial, Verify: verify})
+}
+
+// A batch that makes the file grow does not copy again and again what it has put.
+func TestABatchThatGrowsTheFileCopiesNothing(t *testing.T) {
+	e := open(filepath.Join(t.TempDir(), "state"))
+	const values = 20_000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := e.Batch(true, func(tx kv.Tx) error {
+		value := make([]byte, 200)
+		for i := range values {
+			if err := tx.Put("b", fmt.Appendf(nil, "%08d", i), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	runtime.ReadMemStats(&after)
+	if n := (after.Mallocs - before.Mallocs) / values; err != nil || n > 6 {
+		t.Errorf("%d allocations for each value, %v", n, err)
+	}
 }
