@@ -136,11 +136,11 @@ func (c *comparison) quotaRefusal(n *node, s *quotaClaims) Reason {
 		c.lost[n.item.Key] = true
 		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s was not observed", s.subject())}
 	}
-	if s.state.LimitsWhy != "" {
+	if s.state.LimitsWhy() != "" {
 		c.lost[n.item.Key] = true
 		return Reason{reason.QuotaUnknown, fmt.Sprintf("the quota of %s could not be observed: %s",
 			s.subject(),
-			s.state.LimitsWhy)}
+			s.state.LimitsWhy())}
 	}
 	return Reason{}
 }
@@ -238,7 +238,7 @@ func (c *comparison) drift(n *node, d *decision, dir *Directory) {
 		}
 	}
 	s := c.claim(n)
-	if s == nil || !rec.ofQuota(s) || s.state == nil || s.state.LimitsWhy != "" {
+	if s == nil || !rec.ofQuota(s) || s.state == nil || s.state.LimitsWhy() != "" {
 		return
 	}
 	for a, was := range rec.Claim {

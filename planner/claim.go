@@ -31,7 +31,7 @@ func (s *quotaClaims) usage() *UsageNote {
 	if s.state != nil {
 		state = *s.state
 	}
-	return &UsageNote{Space: state.Space.Value(), Inodes: state.Inodes.Value(),
+	return &UsageNote{Space: state.UsedValue(SpaceHard), Inodes: state.UsedValue(InodesHard),
 		DefaultSpace:  state.DefaultSpace,
 		DefaultInodes: state.DefaultInodes, Via: state.Via()}
 }

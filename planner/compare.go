@@ -388,7 +388,7 @@ func (c *comparison) promise() {
 	}
 	for i := range c.claims.list {
 		s := &c.claims.list[i]
-		if s.state == nil || s.state.LimitsWhy != "" {
+		if s.state == nil || s.state.LimitsWhy() != "" {
 			continue
 		}
 		sum := sums[s.system.Name]

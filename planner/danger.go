@@ -148,7 +148,7 @@ func (c *comparison) unlimited(n *node, d *decision) {
 
 // inForce returns the limits that were observed; unknown if that failed.
 func (s *quotaClaims) inForce() Limits {
-	if s.state == nil || s.state.LimitsWhy != "" {
+	if s.state == nil || s.state.LimitsWhy() != "" {
 		return Limits{}
 	}
 	return s.state.Limits

@@ -217,7 +217,7 @@ func TestUnlimitedWhereNothingIsKnown(t *testing.T) {
 		t.Errorf("a refused quota: danger %v", a.Danger)
 	}
 	m := newModel()
-	m.quotas[30500] = planner.QuotaState{LimitsWhy: "no answer"}
+	m.quotas[30500] = planner.UnknownQuota("no answer")
 	p, _ = plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	if a, _ := action(t, p, bio); !dangerous(a, planner.DangerUnlimited) {
 		t.Errorf("an unknown quota: danger %v", a.Danger)

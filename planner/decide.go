@@ -259,7 +259,7 @@ func (c *comparison) remove(n *node, dir *Directory, d *decision) Reason {
 			s := &c.claims.list[n.claims]
 			d.detail.Usage, d.action.Handle = s.usage(), s.state.Handle()
 			d.action.Unlimit = alone && n.system.Quota.OnRemove == OnRemoveRemove &&
-				id.By == ByDirectory && s.state.LimitsWhy == "" &&
+				id.By == ByDirectory && s.state.LimitsWhy() == "" &&
 				!s.state.Absent
 		}
 	}

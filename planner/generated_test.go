@@ -188,12 +188,14 @@ func drawModel(t *rapid.T) *model {
 		q.Limits[planner.SpaceHard] = pick(t, "limit", planner.LimitOf(10*tib),
 			planner.LimitOf(40*tib), planner.Unlimited())
 		q.Space = planner.UsageOf(pick[planner.Bytes](t, "used", 0, tib, 30*tib))
+		var why planner.Whys
 		if oneIn(t, 5, "usage unknown") {
-			q.Space = planner.UnknownUsage[planner.Bytes]("no valid bit")
+			q.Space, why.Space = planner.Usage[planner.Bytes]{}, "no valid bit"
 		}
 		if oneIn(t, 8, "limits unknown") {
-			q.LimitsWhy = "lfs gave [0]"
+			why.Limits = "lfs gave [0]"
 		}
+		q.SetWhys(why)
 		m.quotas[gid] = q
 	}
 	if oneIn(t, 15, "mount") {

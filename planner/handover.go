@@ -75,7 +75,7 @@ func (c *comparison) sayLeftBehind(n *node, dir *Directory, d *decision) {
 // left says which limits and usage stay with an identity that a directory leaves.
 func (s *quotaClaims) left(tagged bool) string {
 	who := s.subject().String()
-	if s.state == nil || s.state.LimitsWhy != "" {
+	if s.state == nil || s.state.LimitsWhy() != "" {
 		return fmt.Sprintf("the quota of %s, which it used until now, stays as it is; "+
 			"it could not be observed", who)
 	}
@@ -95,7 +95,7 @@ func usedWords(q *QuotaState) string {
 	if !q.Space.Known() {
 		return "its usage is not known"
 	}
-	return Show(SpaceHard, q.Space.Value())
+	return Show(SpaceHard, q.UsedValue(SpaceHard))
 }
 
 // limitWords returns the hard limits of a quota, for a sentence.
@@ -108,7 +108,7 @@ func limitWords(l Limits) string {
 // somebody else's.
 func (c *comparison) sayLimitsExist(n *node, d *decision) {
 	s := c.claim(n)
-	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy != "" || s.claims > 1 ||
+	if s == nil || d.recorded || s.state == nil || s.state.LimitsWhy() != "" || s.claims > 1 ||
 		!s.state.Limits.isSet() ||
 		s.state.DefaultSpace && s.state.DefaultInodes {
 		return

@@ -36,14 +36,18 @@ func TestUsages(t *testing.T) {
 	const most = math.MaxUint64
 	for n, want := range map[planner.Inodes]planner.Inodes{0: 0, 1: 1, most - 2: most - 2, most - 1: most, most: most} {
 		u := planner.UsageOf(n)
-		if u.N() != want || !u.Known() || u.Why() != "" || u.Value() != planner.Number(uint64(want)) {
+		q := planner.QuotaState{Inodes: u}
+		if u.N() != want || !u.Known() || q.InodesWhy() != "" ||
+			q.UsedValue(planner.InodesHard) != planner.Number(uint64(want)) {
 			t.Errorf("the usage %d is %d, known %v", n, u.N(), u.Known())
 		}
 	}
-	for why, u := range map[string]planner.Usage[planner.Bytes]{"": {}, "an OST is down": planner.UnknownUsage[planner.Bytes](
-		"an OST is down")} {
-		if u.Known() || u.N() != 0 || u.Why() != why || u.Value() != planner.UnknownValue(why) {
-			t.Errorf("an unknown usage is %d, known %v, because %q", u.N(), u.Known(), u.Why())
+	for _, why := range []string{"", "an OST is down"} {
+		var q planner.QuotaState
+		q.SetWhys(planner.Whys{Space: why})
+		if u := q.Space; u.Known() || u.N() != 0 || q.SpaceWhy() != why ||
+			q.UsedValue(planner.SpaceHard) != planner.UnknownValue(why) {
+			t.Errorf("an unknown usage is %d, known %v, because %q", u.N(), u.Known(), q.SpaceWhy())
 		}
 	}
 }

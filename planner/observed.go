@@ -3,7 +3,6 @@ package planner
 import (
 	"iter"
 	"time"
-	"unique"
 )
 
 // Mount is what was observed at the place where a system should be mounted.
@@ -73,8 +72,6 @@ type Directory struct {
 // QuotaState is what was observed of a quota. Limits and usage are known separately.
 type QuotaState struct {
 	Limits Limits
-	// LimitsWhy says why the limits are unknown; empty if they are known.
-	LimitsWhy string
 	// Space and Inodes are the usage.
 	Space  Usage[Bytes]
 	Inodes Usage[Inodes]
@@ -119,13 +116,13 @@ func (q *QuotaState) Handle() string {
 
 // UnknownQuota returns the state of a quota of which nothing is known, and why.
 func UnknownQuota(why string) QuotaState {
-	return QuotaState{LimitsWhy: why, Space: UnknownUsage[Bytes](why),
-		Inodes: UnknownUsage[Inodes](why)}
+	return QuotaState{more: &quotaNotes{whys: Whys{why, why, why}}}
 }
 
 // quotaNotes are what few quotas have. They are never changed once they are made, because copies of
 // the state share them.
 type quotaNotes struct {
+	whys  Whys
 	grace Grace
 	above string
 }
@@ -145,6 +142,36 @@ func (q *QuotaState) note(n quotaNotes) {
 		q.more = &kept
 	}
 }
+
+// Whys say why the limits and the usage of a quota are unknown; empty for what is known.
+type Whys struct{ Limits, Space, Inodes string }
+
+// Whys returns why limits and usage are unknown.
+func (q QuotaState) Whys() Whys {
+	if q.more == nil {
+		return Whys{}
+	}
+	return q.more.whys
+}
+
+// SetWhys sets why limits and usage are unknown.
+func (q *QuotaState) SetWhys(w Whys) {
+	if q.Whys() == w {
+		return
+	}
+	n := q.notes()
+	n.whys = w
+	q.note(n)
+}
+
+// LimitsWhy returns why the limits are unknown; empty if they are known.
+func (q QuotaState) LimitsWhy() string { return q.Whys().Limits }
+
+// SpaceWhy returns why the used space is unknown; empty if it is known.
+func (q QuotaState) SpaceWhy() string { return q.Whys().Space }
+
+// InodesWhy returns why the used inodes are unknown; empty if they are known.
+func (q QuotaState) InodesWhy() string { return q.Whys().Inodes }
 
 // Grace says when running grace periods end, for space and for inodes; zero if none runs.
 type Grace struct{ Space, Inodes time.Time }
@@ -186,26 +213,24 @@ func (q QuotaState) DefaultCovers(a Attribute) bool {
 // Used returns the usage of what an attribute limits.
 func (q *QuotaState) Used(a Attribute) (n uint64, known bool, why string) {
 	if a.IsSpace() {
-		return uint64(q.Space.N()), q.Space.Known(), q.Space.Why()
+		return uint64(q.Space.N()), q.Space.Known(), q.SpaceWhy()
 	}
-	return uint64(q.Inodes.N()), q.Inodes.Known(), q.Inodes.Why()
+	return uint64(q.Inodes.N()), q.Inodes.Known(), q.InodesWhy()
 }
 
 // UsedValue returns the usage of what an attribute limits, as a plan's value.
 func (q *QuotaState) UsedValue(a Attribute) Value {
-	if a.IsSpace() {
-		return q.Space.Value()
+	n, known, why := q.Used(a)
+	if !known {
+		return UnknownValue(why)
 	}
-	return q.Inodes.Value()
+	return Number(n)
 }
 
-// Usage is a used amount, which may be unknown. Its zero value is unknown, for no reason. Two usages
-// are equal if they have the same amount or the same reason.
+// Usage is a used amount, which may be unknown. Its zero value is unknown.
 type Usage[U Bytes | Inodes] struct {
 	// code is 0 if the usage is unknown, and else largest or the amount plus one.
 	code uint64
-	// why explains an unknown usage.
-	why unique.Handle[string]
 }
 
 // UsageOf returns the usage n. The amount 2⁶⁴-2, which nobody uses, becomes 2⁶⁴-1.
@@ -215,9 +240,6 @@ func UsageOf[U Bytes | Inodes](n U) Usage[U] {
 	}
 	return Usage[U]{code: uint64(n) + 1}
 }
-
-// UnknownUsage returns a usage that is unknown, and why.
-func UnknownUsage[U Bytes | Inodes](why string) Usage[U] { return Usage[U]{why: unique.Make(why)} }
 
 // Known reports whether the usage is known.
 func (u Usage[U]) Known() bool { return u.code != 0 }
@@ -238,22 +260,6 @@ func (u Usage[U]) Amount() *U {
 	}
 	n := u.N()
 	return &n
-}
-
-// Why explains an unknown usage.
-func (u Usage[U]) Why() string {
-	if u.why == (unique.Handle[string]{}) {
-		return ""
-	}
-	return u.why.Value()
-}
-
-// Value turns the usage into a plan's value.
-func (u Usage[U]) Value() Value {
-	if !u.Known() {
-		return UnknownValue(u.Why())
-	}
-	return Number(uint64(u.N()))
 }
 
 // Observed is everything that was seen of the storage for one plan.

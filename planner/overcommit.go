@@ -112,7 +112,7 @@ func (c *comparison) guardObserved(all map[string]*guard) {
 		case s.claims == 0 || s.elsewhere() != "":
 			delete(g.before, s.subject())
 			delete(g.endless, s.subject())
-		case s.state != nil && s.state.LimitsWhy == "":
+		case s.state != nil && s.state.LimitsWhy() == "":
 			if n, set := s.state.Limits[SpaceHard].Number(); set || !recorded {
 				g.before[s.subject()] = Bytes(n)
 			}

@@ -106,7 +106,7 @@ func TestOvercommitUnknown(t *testing.T) {
 		t.Errorf("%v, %v", a.Danger, d.Reasons)
 	}
 	m := holding(1000 * tib)
-	m.quotas[30501] = planner.QuotaState{LimitsWhy: "no answer"}
+	m.quotas[30501] = planner.UnknownQuota("no answer")
 	m.put("capstor/store/cscs/eth/chem", 30501, 0o2770)
 	both := items(create, project("chem", 30501))
 	p, _ = plan(&planner.Input{Settings: guarded(1000), Items: both}, m)

@@ -329,7 +329,7 @@ func TestUnknownIsNeverAbsent(t *testing.T) {
 	}
 	m = newModel()
 	asWanted(m, "bio", 30500)
-	m.quotas[30500] = planner.QuotaState{LimitsWhy: "lfs gave [0]"}
+	m.quotas[30500] = planner.UnknownQuota("lfs gave [0]")
 	p, _ = plan(&planner.Input{Items: items(project("bio", 30500))}, m)
 	if code, _ := refusal(p, bio); code != "quota_unknown" || len(p.Core.Actions) != 0 {
 		t.Errorf("unknown limits: %q and %v, want quota_unknown and nothing", code, p.Core.Actions)

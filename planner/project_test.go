@@ -86,7 +86,7 @@ func TestProjectIDsAreGivenAway(t *testing.T) {
 func TestNoTagWithoutQuota(t *testing.T) {
 	m := newModel()
 	m.tagged("bio", 7, true)
-	m.quotas[100] = planner.QuotaState{LimitsWhy: "EIO"}
+	m.quotas[100] = planner.UnknownQuota("EIO")
 	p, _ := plan(&planner.Input{Settings: byProject(100, 199),
 		Items: items(project("bio", 30500, func(it *planner.Item) { it.Permission = "2750" }))}, m)
 	a, d := action(t, p, bio)

@@ -385,7 +385,7 @@ func breaksByDanger(w *planner.Input, m *model, a *planner.Action, dir planner.D
 	}
 	gid, _ := group.Number()
 	now := m.quota(uint32(gid)).Limits
-	if m.quota(uint32(gid)).LimitsWhy != "" {
+	if m.quota(uint32(gid)).LimitsWhy() != "" {
 		now = planner.Limits{}
 	}
 	hard := func(at planner.Attribute) bool {

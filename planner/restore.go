@@ -111,7 +111,7 @@ func (c *comparison) putLimitsBack(n *node, a Archived, d *decision) {
 	if n.system.Quota.Shared != SharedRefuse {
 		others-- // its own claim: archived claims count there
 	}
-	if others > 0 || s.state == nil || s.state.LimitsWhy != "" {
+	if others > 0 || s.state == nil || s.state.LimitsWhy() != "" {
 		d.detail.Reasons = append(d.detail.Reasons, Reason{reason.LimitsStay,
 			fmt.Sprintf("the limits of %s stay as they are: they could not be observed, or others use "+
 				"this quota now", id)})

@@ -14,7 +14,8 @@ import (
 func TestRefusalsHaveUnits(t *testing.T) {
 	usageUnknown := func(m *model) {
 		q := m.quotas[30500]
-		q.Space = planner.UnknownUsage[planner.Bytes]("an OST is down")
+		q.Space = planner.Usage[planner.Bytes]{}
+		q.SetWhys(planner.Whys{Space: "an OST is down"})
 		m.quotas[30500] = q
 	}
 	digits := regexp.MustCompile(`[0-9]{6,}`)
@@ -62,8 +63,8 @@ func TestNoDangerOfAQuotaThatStays(t *testing.T) {
 	m := newModel()
 	asWanted(m, "bio", 30500)
 	q := m.quotas[30500]
-	q.Space, q.Inodes = planner.UsageOf(planner.Bytes(8*tib)),
-		planner.UnknownUsage[planner.Inodes]("an MDT is down")
+	q.Space, q.Inodes = planner.UsageOf(planner.Bytes(8*tib)), planner.Usage[planner.Inodes]{}
+	q.SetWhys(planner.Whys{Inodes: "an MDT is down"})
 	m.quotas[30500] = q
 	it := project("bio", 30500, func(it *planner.Item) {
 		it.Permission, it.Quotas = "2750", quotas("5.0", "5.0")

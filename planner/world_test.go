@@ -154,8 +154,9 @@ func (m *model) quotaOf(id planner.QuotaID) planner.QuotaState {
 	q := m.quota(0)
 	q.Absent = true
 	if m.uncounted {
-		q.Space, q.Inodes = planner.UnknownUsage[planner.Bytes]("nothing counts it"),
-			planner.UnknownUsage[planner.Inodes]("nothing counts it")
+		const why = "nothing counts it"
+		q.Space, q.Inodes = planner.Usage[planner.Bytes]{}, planner.Usage[planner.Inodes]{}
+		q.SetWhys(planner.Whys{Space: why, Inodes: why})
 	}
 	return q
 }

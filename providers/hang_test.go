@@ -165,7 +165,7 @@ func TestLFSNeverAnswers(t *testing.T) {
 	for i, q := range o.Quotas(t.Context(), planner.TargetsOf(targets...)) {
 		good := targets[i].System == "good"
 		if n, known := q.Limits[planner.SpaceHard].Number(); good && n != 61440<<10 || !good &&
-			(known || q.LimitsWhy == "") {
+			(known || q.LimitsWhy() == "") {
 			t.Fatalf("%+v: %+v", targets[i], q)
 		}
 	}

@@ -100,7 +100,7 @@ func BenchmarkLook(b *testing.B) {
 	}
 	b.Run("quotas", func(b *testing.B) {
 		measure(b, func() {
-			if q := o.Quotas(b.Context(), planner.TargetsOf(quotas...)); q[looked-1].LimitsWhy != "" {
+			if q := o.Quotas(b.Context(), planner.TargetsOf(quotas...)); q[looked-1].LimitsWhy() != "" {
 				b.Fatalf("%+v", q[looked-1])
 			}
 		})

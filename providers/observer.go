@@ -227,7 +227,7 @@ func (s *StorageObserver) Quotas(ctx context.Context,
 		unknown: planner.UnknownQuota,
 		// A failure does not show that the mount is alive: when a metadata server is down, each call
 		// fails after its own deadline.
-		alive: func(q planner.QuotaState) bool { return q.LimitsWhy == "" },
+		alive: func(q planner.QuotaState) bool { return q.LimitsWhy() == "" },
 		call: func(ctx context.Context, i int) planner.QuotaState {
 			t := targets.At(i)
 			return s.o.Quotas.Get(ctx, s.systems[t.System], t.Subject)
@@ -269,10 +269,15 @@ func observe[T any](ctx context.Context, s *StorageObserver, work string, n int,
 	groups := map[string][]int32{}
 	systems := map[string]string{}
 	asked := 0
+	var unknown T // one for all targets of a system, whose reason is the same
+	last := ""
 	for i := range n {
 		system, filesystem, why := where(i)
 		if why != "" {
-			answers[i] = p.unknown(why)
+			if why != last {
+				unknown, last = p.unknown(why), why
+			}
+			answers[i] = unknown
 			continue
 		}
 		if groups[filesystem] == nil {

@@ -59,7 +59,7 @@ func BenchmarkSlowStorage(b *testing.B) {
 			b.Fatalf("got %+v", dirs[n-1])
 		}
 		got := o.Quotas(b.Context(), planner.TargetsOf(quotas...))
-		if got[n-1].LimitsWhy != "" || len(got) > n && got[n].LimitsWhy == "" {
+		if got[n-1].LimitsWhy() != "" || len(got) > n && got[n].LimitsWhy() == "" {
 			b.Fatalf("got %+v", got[n-1])
 		}
 		return time.Since(start)

@@ -111,13 +111,14 @@ func (s *StorageObserver) listDirectories(ctx context.Context, lister QuotaListe
 	if errors.Is(list[0].err, ErrNoList) {
 		return of
 	}
+	missing := planner.UnknownQuota("the list of quotas leaves it out")
+	if list[0].err != nil {
+		missing = planner.UnknownQuota(list[0].err.Error())
+	}
 	for _, at := range of {
 		state, ok := list[0].states.Of(targets.At(int(at)).Subject)
-		switch {
-		case list[0].err != nil:
-			state = planner.UnknownQuota(list[0].err.Error())
-		case !ok:
-			state = planner.UnknownQuota("the list of quotas leaves it out")
+		if !ok || list[0].err != nil {
+			state = missing
 		}
 		answers[at] = state
 	}
@@ -205,7 +206,7 @@ func (s *StorageObserver) listRanges(ctx context.Context, lister QuotaLister, fi
 func readOne(ctx context.Context, lister QuotaLister, system planner.System,
 	of planner.Subject) listed {
 	q := lister.Get(ctx, system, of)
-	if q.LimitsWhy != "" {
+	if q.LimitsWhy() != "" {
 		return listed{}
 	}
 	return listed{states: QuotaListing{IDs: map[uint32]planner.QuotaState{of.ID: q}}, some: true,

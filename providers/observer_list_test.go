@@ -140,7 +140,7 @@ func TestListHangs(t *testing.T) {
 	}
 	for i, q := range got {
 		first := i == 0 // was read by itself, before the list
-		if hangs := strings.Contains(q.LimitsWhy, "still hangs"); hangs != (targets[i].System == "a" &&
+		if hangs := strings.Contains(q.LimitsWhy(), "still hangs"); hangs != (targets[i].System == "a" &&
 			!first) {
 			t.Fatalf("%v: %+v", targets[i], q)
 		}
@@ -167,13 +167,13 @@ func TestDirectoryQuotasAreListed(t *testing.T) {
 	}
 	before := l.calls.Load()
 	got := o.Quotas(t.Context(), planner.TargetsOf(targets...))
-	if got[0].Via() != "list" || got[1].Via() != "list" || got[2].LimitsWhy == "" || l.lists != 1 ||
+	if got[0].Via() != "list" || got[1].Via() != "list" || got[2].LimitsWhy() == "" || l.lists != 1 ||
 		l.calls.Load() != before {
 		t.Errorf("%+v by %d lists", got, l.lists)
 	}
 	l.err = errors.New("page 2: 503")
 	for _, q := range o.Quotas(t.Context(), planner.TargetsOf(targets...)) {
-		if !strings.Contains(q.LimitsWhy, "page 2: 503") || q.Limits.Known() || q.Space.Known() {
+		if !strings.Contains(q.LimitsWhy(), "page 2: 503") || q.Limits.Known() || q.Space.Known() {
 			t.Errorf("after an error: %+v", q)
 		}
 	}

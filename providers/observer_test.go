@@ -75,7 +75,7 @@ func (s *storage) Get(ctx context.Context, system planner.System,
 	defer s.enter(system.Name, fmt.Sprint("quota ", id.ID))()
 	if s.fail != "" {
 		time.Sleep(20 * time.Millisecond)
-		return planner.QuotaState{LimitsWhy: s.fail}
+		return planner.UnknownQuota(s.fail)
 	}
 	return planner.QuotaState{Source: &planner.QuotaSource{Via: system.Name},
 		Limits: planner.Limits{planner.InodesHard: planner.LimitOf(planner.Inodes(id.ID))}}
@@ -314,7 +314,7 @@ func TestQuotasOnceEach(t *testing.T) {
 	}
 	other := o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "another", 1)...))
 	for _, q := range other {
-		if !strings.Contains(q.LimitsWhy, `"shared" now`) || q.Space.Why() == "" || q.Inodes.Why() == "" {
+		if !strings.Contains(q.LimitsWhy(), `"shared" now`) || q.SpaceWhy() == "" || q.InodesWhy() == "" {
 			t.Errorf("another filesystem: %+v", q)
 		}
 	}
@@ -332,7 +332,7 @@ func TestQuotasThatFailSlowly(t *testing.T) {
 		t.Errorf("took %s for %d", took, len(got))
 	}
 	for id, q := range got {
-		if q.LimitsWhy == "" || q.Limits.Known() {
+		if q.LimitsWhy() == "" || q.Limits.Known() {
 			t.Fatalf("%v: %+v", id, q)
 		}
 	}
@@ -354,7 +354,7 @@ func TestBothAtOnce(t *testing.T) {
 	})
 	wait.Go(func() {
 		for id, q := range o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "fs a", 5000)...)) {
-			if q.LimitsWhy != "" {
+			if q.LimitsWhy() != "" {
 				t.Errorf("%v: %+v", id, q)
 				return
 			}
@@ -422,7 +422,7 @@ func TestOneQuotaHangs(t *testing.T) {
 		o := newObserver(s, "a")
 		read := func(look int, unknown func(i int) bool, why string) {
 			for i, q := range o.Quotas(t.Context(), planner.TargetsOf(quotaTargets("a", "fs a", 100)...)) {
-				if strings.Contains(q.LimitsWhy, why) != unknown(i) {
+				if strings.Contains(q.LimitsWhy(), why) != unknown(i) {
 					t.Errorf("look %d, quota %d: %+v", look, i+1, q)
 				}
 			}

@@ -108,8 +108,8 @@ func (s *kernelSite) quotas() string {
 func (s *kernelSite) read(id uint32) planner.QuotaState {
 	s.t.Helper()
 	q := s.disk.Get(s.t.Context(), s.mount(), s.by, id)
-	if q.LimitsWhy != "" {
-		s.t.Fatal(q.LimitsWhy)
+	if q.LimitsWhy() != "" {
+		s.t.Fatal(q.LimitsWhy())
 	}
 	return q
 }

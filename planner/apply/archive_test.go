@@ -233,7 +233,7 @@ func TestFreeze(t *testing.T) {
 			bytes(1 << 20), bytes(1 << 20)},
 		{"over its limit", planner.UsageOf(planner.Bytes(12 << 20)), bytes(8 << 20),
 			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
-		{"usage unknown", planner.UnknownUsage[planner.Bytes]("an OST is down"), bytes(8 << 20),
+		{"usage unknown", planner.Usage[planner.Bytes]{}, bytes(8 << 20),
 			bytes(9 << 20), bytes(8 << 20), bytes(9 << 20)},
 	} {
 		w := newWorld(t)
@@ -241,6 +241,9 @@ func TestFreeze(t *testing.T) {
 		x.Action.Freeze = true
 		w.limits.Space, w.limits.Limits[planner.SpaceSoft],
 			w.limits.Limits[planner.SpaceHard] = c.used, c.soft, c.hard
+		if !c.used.Known() {
+			w.limits.SetWhys(planner.Whys{Space: "an OST is down"})
+		}
 		w.limits.Inodes = planner.UsageOf(planner.Inodes(5000))
 		w.limits.Limits[planner.InodesHard] = planner.LimitOf[planner.Inodes](9000)
 		var told []string

@@ -47,8 +47,8 @@ func (e *Engine) ourQuota(ctx context.Context, a *planner.Action, m Move,
 		on = planner.QuotaID{By: planner.ByDirectory, Path: path}
 		now = e.Storage.Quota(ctx, a.System, on)
 		switch {
-		case now.LimitsWhy != "":
-			why = cmp.Or(why, now.LimitsWhy)
+		case now.LimitsWhy() != "":
+			why = cmp.Or(why, now.LimitsWhy())
 		case now.Absent || now.Handle() != a.Handle:
 		case a.Freeze && path == a.Storage:
 			return on, now, false
@@ -76,8 +76,8 @@ func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.Quot
 	e.reached("quota removed")
 	if err == nil {
 		switch after := e.Storage.Quota(ctx, a.System, on); {
-		case after.LimitsWhy != "":
-			err = fmt.Errorf("could not read whether it is gone: %s", after.LimitsWhy)
+		case after.LimitsWhy() != "":
+			err = fmt.Errorf("could not read whether it is gone: %s", after.LimitsWhy())
 		case !after.Absent:
 			err = fmt.Errorf("it was removed, but is still there")
 		}
@@ -94,13 +94,13 @@ func (e *Engine) unlimit(ctx context.Context, a *planner.Action, on planner.Quot
 // unknown.
 func (e *Engine) freeze(ctx context.Context, w *Work, o *outcome, on planner.QuotaID,
 	now planner.QuotaState) error {
-	why := now.LimitsWhy
+	why := now.LimitsWhy()
 	want := now.Limits
 	switch {
 	case w.Shared:
 		why = "others use it now"
 	case why == "":
-		why = cmp.Or(now.Space.Why(), now.Inodes.Why())
+		why = cmp.Or(now.SpaceWhy(), now.InodesWhy())
 		for _, of := range planner.Quantities() {
 			freezeLimits(&want, of, &now, uint64(max(w.Unit, 1024)))
 		}

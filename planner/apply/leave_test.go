@@ -26,7 +26,7 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 		q.Limits[planner.SpaceHard] = planner.LimitOf[planner.Bytes](1 << 40)
 		return q
 	}
-	unknown := planner.QuotaState{LimitsWhy: "it does not answer"}
+	unknown := planner.UnknownQuota("it does not answer")
 	for _, c := range []struct {
 		name             string
 		freeze           bool
@@ -50,7 +50,7 @@ func TestTheQuotaOfAnArchivedDirectory(t *testing.T) {
 		archive := a.ArchivePath(now)
 		w.places = map[string]planner.QuotaState{}
 		for path, q := range map[string]planner.QuotaState{was: c.stayed, archive: c.followed} {
-			if q.Handle() != "" || q.LimitsWhy != "" {
+			if q.Handle() != "" || q.LimitsWhy() != "" {
 				w.places[path] = q
 			}
 		}

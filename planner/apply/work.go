@@ -207,8 +207,8 @@ func (e *Engine) quota(ctx context.Context, job *Job, w *Work) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if before.LimitsWhy != "" {
-		return fmt.Errorf("%s: the current limits could not be read: %s", what, before.LimitsWhy)
+	if before.LimitsWhy() != "" {
+		return fmt.Errorf("%s: the current limits could not be read: %s", what, before.LimitsWhy())
 	}
 	want, err := limitsAfter(a, before.Limits)
 	if err != nil {
@@ -284,9 +284,9 @@ func (e *Engine) setLimits(ctx context.Context, a *planner.Action, on planner.Qu
 	}
 	e.reached("quota set")
 	switch after := e.Storage.Quota(ctx, a.System, on); {
-	case after.LimitsWhy != "":
+	case after.LimitsWhy() != "":
 		return fmt.Errorf("quota of %s on %s was set, but could not be read back: %s", on, a.System,
-			after.LimitsWhy)
+			after.LimitsWhy())
 	case after.Absent:
 		return fmt.Errorf("quota of %s on %s was set, but none is there", on, a.System)
 	case after.Limits != want:

@@ -386,12 +386,14 @@ func TestQuotaIsReadBack(t *testing.T) {
 			w.limits.Limits[planner.SpaceHard] = planner.LimitOf(
 				planner.Bytes(1 << 40))
 		}, Done, "", 0},
-		{"not to be read", func(w *world) { w.limits.LimitsWhy = "no MDT" }, Failed,
+		{"not to be read", func(w *world) { w.limits.SetWhys(planner.Whys{Limits: "no MDT"}) }, Failed,
 			"could not be read: no MDT", 0},
 		{"not kept", func(w *world) { w.set = func(planner.Limits) {} }, Failed,
 			"reads back as space unlimited/unlimited", 1},
 		{"not to be read back",
-			func(w *world) { w.set = func(planner.Limits) { w.limits.LimitsWhy = "gone" } }, Failed,
+			func(w *world) {
+				w.set = func(planner.Limits) { w.limits.SetWhys(planner.Whys{Limits: "gone"}) }
+			}, Failed,
 			"could not be read back: gone", 1},
 	} {
 		w := newWorld(t)

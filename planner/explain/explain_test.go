@@ -338,7 +338,7 @@ func TestQuotaLeftByAnArchivedDirectory(t *testing.T) {
 	in := s.byDirectory(t)
 	says(t, listed(t, in, "/capstor/store/eth/gone"), "archived", "of directory capstor/.trash/gone",
 		"of directory capstor/store/eth/gone", "5 TiB")
-	s.quota = planner.QuotaState{LimitsWhy: "503"}
+	s.quota = planner.UnknownQuota("503")
 	says(t, listed(t, in, "/capstor/store/eth/gone"), "is not known: 503")
 	s.quota = planner.QuotaState{Absent: true}
 	says(t, listed(t, in, "/capstor/store/eth/gone"), "no quota limits it any more")

@@ -90,8 +90,8 @@ func (a *answer) quota(v *planner.View) {
 // quotaOf writes which limits a subject has, and what it uses.
 func (a *answer) quotaOf(on planner.Subject, q *planner.QuotaState) {
 	name := render.Escape(on.String())
-	if q.LimitsWhy != "" {
-		a.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy)
+	if q.LimitsWhy() != "" {
+		a.line("quota", "of %s, which is not known: %s", name, q.LimitsWhy())
 		return
 	}
 	a.line("quota", "of %s, asked by %s%s", name, q.Via(), byDefault(q))
@@ -150,7 +150,7 @@ func (a *answer) unclaimed(ctx context.Context, what string) error {
 	}
 	defer done()
 	for i, q := range o.Quotas(ctx, planner.TargetsOf(targets...)) {
-		if q.LimitsWhy != "" || !hasOwnLimit(&q) && q.Space.N() == 0 && q.Inodes.N() == 0 {
+		if q.LimitsWhy() != "" || !hasOwnLimit(&q) && q.Space.N() == 0 && q.Inodes.N() == 0 {
 			continue
 		}
 		a.heading(fmt.Sprintf("%s %d on %s", targets[i].Subject.By, id,

@@ -67,7 +67,7 @@ func Usages(views []planner.View, quotas []planner.QuotaView, tera planner.Bytes
 	used := map[planner.Key]planner.Bytes{}
 	for i := range quotas {
 		q := &quotas[i]
-		if len(q.Keys) == 1 && q.State != nil && q.State.LimitsWhy == "" && q.State.Space.Known() {
+		if len(q.Keys) == 1 && q.State != nil && q.State.LimitsWhy() == "" && q.State.Space.Known() {
 			used[q.Keys[0]] = q.State.Space.N()
 		}
 	}

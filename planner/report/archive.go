@@ -93,7 +93,7 @@ func archived(in *Input) []Archived {
 		case !read:
 			x.Note = "its quota was not read"
 		case !state.Space.Known():
-			x.Note = "what is used could not be read: " + planner.Clause(state.Space.Why())
+			x.Note = "what is used could not be read: " + planner.Clause(state.SpaceWhy())
 		default:
 			x.Space, x.Inodes = state.Space.Amount(), state.Inodes.Amount()
 			if t.Subject.By == planner.ByGroup {

@@ -52,7 +52,7 @@ func systems(in *Input, resources []Resource) []System {
 			continue
 		}
 		s.Quotas++
-		if q.State == nil || q.State.LimitsWhy != "" {
+		if q.State == nil || q.State.LimitsWhy() != "" {
 			s.Unknown++
 			continue
 		}

@@ -68,8 +68,8 @@ func site() Input {
 	add("grace", 6, grace)
 	add("shared1", 7, state(tib, tib/2, 100, 1))
 	add("shared2", 7, nil)
-	unseen := &planner.QuotaState{LimitsWhy: "the MDT does not answer"}
-	add("unseen", 8, unseen)
+	unseen := planner.UnknownQuota("the MDT does not answer")
+	add("unseen", 8, &unseen)
 	add("free", 9, &planner.QuotaState{Limits: unlimited(),
 		Space: planner.UsageOf(planner.Bytes(1))})
 	in.Archived = []planner.Archived{{Address: "/capstor/old", Archive: "capstor/.trash/1",

@@ -213,7 +213,7 @@ func (x *Stray) size(q *planner.QuotaState, sharing int) {
 	default:
 		x.Space, x.Inodes = used(q)
 		if x.Space == nil {
-			x.Note = "what is used could not be read: " + q.Space.Why()
+			x.Note = "what is used could not be read: " + q.SpaceWhy()
 		}
 	}
 }
@@ -223,7 +223,7 @@ func (q *Quota) fill(state *planner.QuotaState) {
 		q.Problem = "it was not read"
 		return
 	}
-	if q.Problem = state.LimitsWhy; q.Problem == "" {
+	if q.Problem = state.LimitsWhy(); q.Problem == "" {
 		limits := state.Limits
 		q.Limits = &limits
 	}

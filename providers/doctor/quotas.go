@@ -92,12 +92,12 @@ func (e *examination) quotasOf(ctx context.Context, quotas *quota.Systems, sys p
 	state := quotas.Ask(ctx, sys, some)
 	took := time.Since(start)
 	switch {
-	case state.LimitsWhy != "":
-		e.fail(check, "%s", state.LimitsWhy)
+	case state.LimitsWhy() != "":
+		e.fail(check, "%s", state.LimitsWhy())
 		return
 	case !state.Space.Known() || !state.Inodes.Known():
 		e.warn(check, "answered by %s, but the usage is unknown, so no limit would be lowered: %s",
-			state.Via(), cmp.Or(state.Space.Why(), state.Inodes.Why()))
+			state.Via(), cmp.Or(state.SpaceWhy(), state.InodesWhy()))
 	default:
 		e.pass(check, "answered by %s", state.Via())
 	}

@@ -35,8 +35,8 @@ func (s *Systems) Survey(ctx context.Context, system planner.System,
 	last := planner.Subject{Filesystem: of.Filesystem, By: of.By, ID: of.Last}
 	// A client that has to choose between two ways does so at the first read. And a list silently
 	// leaves out a server that is down, but a single read does not.
-	if q := c.Get(ctx, first); q.LimitsWhy != "" {
-		return nil, fmt.Errorf("list quotas: %s", q.LimitsWhy)
+	if q := c.Get(ctx, first); q.LimitsWhy() != "" {
+		return nil, fmt.Errorf("list quotas: %s", q.LimitsWhy())
 	}
 	list, err := c.List(ctx, []planner.Subject{first, last})
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Systems) Survey(ctx context.Context, system planner.System,
 
 // limitsAnything reports whether a quota has a limit, or may have a limit that could not be read.
 func limitsAnything(q *planner.QuotaState) bool {
-	return q.LimitsWhy != "" || slices.ContainsFunc(q.Limits[:], func(l planner.Limit) bool {
+	return q.LimitsWhy() != "" || slices.ContainsFunc(q.Limits[:], func(l planner.Limit) bool {
 		return !l.IsUnlimited()
 	})
 }

@@ -121,7 +121,7 @@ func TestAskReturns(t *testing.T) {
 		for i := range 10 {
 			start := time.Now()
 			q := systems.Ask(t.Context(), system, planner.Subject{})
-			if q.Limits.Known() || !strings.Contains(q.LimitsWhy, "no answer in time") {
+			if q.Limits.Known() || !strings.Contains(q.LimitsWhy(), "no answer in time") {
 				t.Errorf("got %+v", q)
 			}
 			if took := time.Since(start); i < 8 && took != 2*time.Second || i >= 8 && took != 0 {
@@ -134,7 +134,7 @@ func TestAskReturns(t *testing.T) {
 			t.Errorf("afterwards: %+v", q)
 		}
 		other := planner.System{Name: "other"}
-		if q := systems.Ask(t.Context(), other, planner.Subject{}); !strings.Contains(q.LimitsWhy,
+		if q := systems.Ask(t.Context(), other, planner.Subject{}); !strings.Contains(q.LimitsWhy(),
 			"has no quotas") {
 			t.Errorf("a system without quotas: %+v", q)
 		}

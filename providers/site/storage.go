@@ -180,7 +180,7 @@ func (st *Storage) Quota(ctx context.Context, system string,
 	id planner.QuotaID) planner.QuotaState {
 	sys, subject, err := st.subject(system, id)
 	if err != nil {
-		return planner.QuotaState{LimitsWhy: err.Error()}
+		return planner.UnknownQuota(err.Error())
 	}
 	return st.quotas.Ask(ctx, sys, subject)
 }

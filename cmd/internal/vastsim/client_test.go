@@ -250,7 +250,7 @@ func TestFailedQuotaIsUnknown(t *testing.T) {
 	s.ok(s.set(t.Context(), "/a", hard(5)))
 	s.sim.Behave(vastsim.Behaviour{State: "FAILED"})
 	q, found := s.client.Get(t.Context(), "/a")
-	if !found || !strings.Contains(q.State.LimitsWhy, `"FAILED"`) || q.State.Space.Known() {
+	if !found || !strings.Contains(q.State.LimitsWhy(), `"FAILED"`) || q.State.Space.Known() {
 		t.Errorf("%v %+v", found, q)
 	}
 	s.sim.Behave(vastsim.Behaviour{State: "SOFT_EXCEEDED"})
@@ -335,7 +335,7 @@ func TestEcho(t *testing.T) {
 		s.ok(s.set(t.Context(), "/a", hard(5)))
 		s.sim.Behave(vastsim.Behaviour{Echo: true})
 		q, _ := s.client.Get(t.Context(), "/b")
-		if why := q.State.LimitsWhy; !strings.Contains(why, "repeats") || strings.Contains(why,
+		if why := q.State.LimitsWhy(); !strings.Contains(why, "repeats") || strings.Contains(why,
 			vastsim.Token) || strings.Contains(why, "access-") {
 			t.Errorf("%q", why)
 		}

@@ -256,7 +256,7 @@ func TestBusy(t *testing.T) {
 	s.ok(s.set(t.Context(), "/a", hard(5)))
 	s.sim.Behave(vastsim.Behaviour{Fail: 2, FailStatus: 503, FailText: "the cluster is upgrading"})
 	q, _ := s.client.Get(t.Context(), "/a")
-	if !strings.Contains(q.State.LimitsWhy, "the cluster is upgrading") || q.State.Limits.Known() {
+	if !strings.Contains(q.State.LimitsWhy(), "the cluster is upgrading") || q.State.Limits.Known() {
 		t.Errorf("%+v", q.State)
 	}
 	s.sim.Behave(vastsim.Behaviour{Fail: 2, FailStatus: 503, FailText: "the cluster is upgrading"})

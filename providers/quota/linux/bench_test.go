@@ -42,8 +42,8 @@ func BenchmarkOwnCost(b *testing.B) {
 		direct(dir, getStats, planner.ByGroup, 0, unsafe.Pointer(new(stats)))
 		direct(dir, getQuota, planner.ByGroup, 30500, new(block).pointer())
 		between := time.Now()
-		if q := c.Get(b.Context(), dir, planner.ByGroup, 30500); q.LimitsWhy != "" {
-			b.Fatal(q.LimitsWhy)
+		if q := c.Get(b.Context(), dir, planner.ByGroup, 30500); q.LimitsWhy() != "" {
+			b.Fatal(q.LimitsWhy())
 		}
 		bare, whole = bare+between.Sub(start), whole+time.Since(between)
 	}

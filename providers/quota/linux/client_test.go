@@ -35,7 +35,7 @@ func TestErrorsAreUnknownAndSayWhatToDo(t *testing.T) {
 	} {
 		c := simulatedKernel(func(uint32, uint32, *block) error { return errno })
 		got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500)
-		if !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() || got.Space.Known() ||
+		if !strings.Contains(got.LimitsWhy(), way) || got.Limits.Known() || got.Space.Known() ||
 			got.Inodes.Known() {
 			t.Errorf("%v: %+v", errno, got)
 		}
@@ -60,7 +60,7 @@ func TestListEnds(t *testing.T) {
 
 func TestTooLargeALimitIsUnknown(t *testing.T) {
 	c := simulatedKernel(func(_, _ uint32, b *block) error { b.put64(atBHard, 1<<62); return nil })
-	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy == "" ||
+	if got := c.Get(t.Context(), t.TempDir(), planner.ByGroup, 30500); got.LimitsWhy() == "" ||
 		got.Space.Known() {
 		t.Errorf("got %+v", got)
 	}

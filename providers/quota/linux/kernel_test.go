@@ -63,8 +63,8 @@ func (s *site) ok(err error) {
 func (s *site) get(id uint32) planner.QuotaState {
 	s.Helper()
 	got := s.client.Get(s.Context(), s.dir, s.by, id)
-	if got.LimitsWhy != "" {
-		s.Fatalf("limits of %d: %s", id, got.LimitsWhy)
+	if got.LimitsWhy() != "" {
+		s.Fatalf("limits of %d: %s", id, got.LimitsWhy())
 	}
 	return got
 }
@@ -165,7 +165,7 @@ func TestLimitsAreExact(t *testing.T) {
 		if s.by == other {
 			other = planner.ByGroup
 		}
-		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy != "" ||
+		if got := s.client.Get(t.Context(), s.dir, other, id); got.LimitsWhy() != "" ||
 			!got.Limits[planner.InodesHard].IsUnlimited() {
 			t.Errorf("the other kind has %+v", got)
 		}
@@ -341,7 +341,7 @@ func TestByDevice(t *testing.T) {
 			s.ok(c.Set(t.Context(), s.dir, s.by, id, space(mib, 2*mib), planner.Grace{}))
 			for reader, c := range ways {
 				if got := c.Get(t.Context(), s.dir, s.by, id); got.Limits != space(mib, 2*mib) ||
-					got.LimitsWhy != "" {
+					got.LimitsWhy() != "" {
 					t.Errorf("set %s, read %s: %+v", setter, reader, got)
 				}
 				all, err := c.List(t.Context(), s.dir, s.by, id, id)
@@ -377,7 +377,7 @@ func TestQuotasOff(t *testing.T) {
 			t.Errorf("%s: set: %v", fs, err)
 		}
 		if got := New(0).Get(t.Context(), dir, planner.ByGroup,
-			60001); !strings.Contains(got.LimitsWhy, "grpquota") || got.Space.Known() {
+			60001); !strings.Contains(got.LimitsWhy(), "grpquota") || got.Space.Known() {
 			t.Errorf("%s: get: %+v", fs, got)
 		}
 		if _, err := New(0).List(t.Context(), dir, planner.ByProject, 1, 1000); err == nil {
@@ -394,8 +394,8 @@ func BenchmarkGet(b *testing.B) {
 			c := New(0)
 			for b.Loop() {
 				if got := c.Get(b.Context(), "/mnt/"+fs, planner.ByGroup,
-					40001); got.LimitsWhy != "" {
-					b.Fatal(got.LimitsWhy)
+					40001); got.LimitsWhy() != "" {
+					b.Fatal(got.LimitsWhy())
 				}
 			}
 		})

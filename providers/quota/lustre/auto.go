@@ -36,7 +36,7 @@ func (a *autoClient) Get(ctx context.Context, dir string, by planner.QuotaBy,
 	case isNoIOCTL(err):
 		a.decide(dir, a.lfs)
 		return a.lfs.Get(ctx, dir, by, id)
-	case err == nil && s.LimitsWhy == "":
+	case err == nil && s.LimitsWhy() == "":
 		a.decide(dir, a.ioctl)
 	}
 	return s

@@ -57,8 +57,8 @@ func BenchmarkParse(b *testing.B) {
 	const out = "/mnt/lustre/capstor0\n                10485760* 9437184 11534336      1w    1234*  " +
 		" 1000    2000      1w\ngid 1000 is using default block quota setting\n"
 	for b.Loop() {
-		if s := parse("/mnt/lustre/capstor0", out, "", 0, testNow()); s.LimitsWhy != "" {
-			b.Fatal(s.LimitsWhy)
+		if s := parse("/mnt/lustre/capstor0", out, "", 0, testNow()); s.LimitsWhy() != "" {
+			b.Fatal(s.LimitsWhy())
 		}
 	}
 }

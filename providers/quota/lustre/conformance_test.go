@@ -108,7 +108,7 @@ func setAndReadBack(t *testing.T, r *rig) {
 		if got := r.stored(planner.ByGroup, 30500); got != c.stored {
 			t.Errorf("stored %v, want %v", got, c.stored)
 		}
-		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy != "" ||
+		if got := r.get(t, 30500); got.Limits != c.quota || got.LimitsWhy() != "" ||
 			got.DefaultSpace || got.DefaultInodes || got.Via() != r.via {
 			t.Errorf("set %+v, read back %+v", c.quota, got)
 		}
@@ -118,7 +118,7 @@ func setAndReadBack(t *testing.T, r *rig) {
 func kindsAreApart(t *testing.T, r *rig) {
 	r.set(t, 30500, wanted(), planner.Grace{})
 	if got := r.client.Get(t.Context(), r.dir, planner.ByProject,
-		30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.LimitsWhy != "" {
+		30500); !got.Limits[planner.SpaceHard].IsUnlimited() || got.LimitsWhy() != "" {
 		t.Errorf("project: %+v", got)
 	}
 	if got := r.get(t, 30501); !got.Limits[planner.SpaceHard].IsUnlimited() {
@@ -199,8 +199,8 @@ func serverAway(t *testing.T, r *rig) {
 	r.use(planner.ByGroup, 30500, 8<<30, 7)
 	r.lose()
 	r.set(t, 30500, wanted(), planner.Grace{})
-	if got := r.get(t, 30500); got.Space.Known() || got.Space.Why() == "" || !got.Inodes.Known() ||
-		got.LimitsWhy != "" || got.Limits != wanted() {
+	if got := r.get(t, 30500); got.Space.Known() || got.SpaceWhy() == "" || !got.Inodes.Known() ||
+		got.LimitsWhy() != "" || got.Limits != wanted() {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -219,7 +219,7 @@ func errorsHelp(t *testing.T, r *rig) {
 		unix.ETIMEDOUT: "try again later",
 	} {
 		r.fail(errno)
-		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy, way) || got.Limits.Known() ||
+		if got := r.get(t, 30500); !strings.Contains(got.LimitsWhy(), way) || got.Limits.Known() ||
 			got.Space.Known() || got.Inodes.Known() {
 			t.Errorf("%v: get: %+v", errno, got)
 		}
@@ -256,7 +256,7 @@ func refusals(t *testing.T, r *rig) {
 			planner.Grace{}); !errors.Is(err, quota.ErrRefused) {
 			t.Errorf("id %d: %v", id, err)
 		}
-		if got := r.get(t, id); got.LimitsWhy == "" {
+		if got := r.get(t, id); got.LimitsWhy() == "" {
 			t.Errorf("id %d: %+v", id, got)
 		}
 	}

@@ -193,9 +193,13 @@ func (q *quotactl) state() planner.QuotaState {
 			planner.InodesSoft: quota.Limit(q.u64(atISoft), planner.Inodes(1)),
 			planner.InodesHard: quota.Limit(q.u64(atIHard), planner.Inodes(1)),
 		},
-		Space:  usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1), missing),
-		Inodes: usage(figure{q.u64(atCurInodes), q.has(validInodes)}, planner.Inodes(1), missing),
 	}
+	var why planner.Whys
+	s.Space, why.Space = usage(figure{q.u64(atCurSpace), q.has(validSpace)}, planner.Bytes(1),
+		missing)
+	s.Inodes, why.Inodes = usage(figure{q.u64(atCurInodes), q.has(validInodes)},
+		planner.Inodes(1), missing)
+	s.SetWhys(why)
 	if !s.Limits[planner.SpaceSoft].Known() || !s.Limits[planner.SpaceHard].Known() {
 		return quota.Unknown(viaIOCTL, "a space limit is too large to be counted in bytes")
 	}
@@ -251,9 +255,9 @@ func (i *ioctlClient) setKeeping(ctx context.Context, dir string, by planner.Quo
 		return fmt.Errorf("set quota of %s %d at %s: read its grace periods by ioctl: %w", by, id,
 			dir, &callError{err})
 	}
-	if now.LimitsWhy != "" {
+	if now.LimitsWhy() != "" {
 		return fmt.Errorf("set quota of %s %d at %s: its grace periods are not known: %s", by, id,
-			dir, now.LimitsWhy)
+			dir, now.LimitsWhy())
 	}
 	if !keep.Space.IsZero() {
 		keep.Space = now.Ends().Space

@@ -220,18 +220,18 @@ func TestIOCTLKeepsClocks(t *testing.T) {
 func TestIOCTLMissingBits(t *testing.T) {
 	s := newServer()
 	s.hide = validSpace
-	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
-		q.Space.Known() || q.Space.Why() == "" || !q.Inodes.Known() {
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy() != "" ||
+		q.Space.Known() || q.SpaceWhy() == "" || !q.Inodes.Known() {
 		t.Errorf("space missing: %+v", q)
 	}
 	s.hide = validInodes
-	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy != "" ||
+	if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy() != "" ||
 		!q.Space.Known() || q.Inodes.Known() {
 		t.Errorf("inodes missing: %+v", q)
 	}
 	for _, bit := range []uint32{validBLimits, validILimits} {
 		s.hide = bit
-		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy == "" ||
+		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.LimitsWhy() == "" ||
 			q.Limits.Known() || q.Space.Known() {
 			t.Errorf("limits missing: %+v", q)
 		}
@@ -248,7 +248,7 @@ func TestIOCTLErrors(t *testing.T) {
 	} {
 		s.fail = errno
 		if q := s.client().Get(t.Context(), "/mnt/l", planner.ByGroup,
-			5); !strings.Contains(q.LimitsWhy, want) || q.Limits.Known() {
+			5); !strings.Contains(q.LimitsWhy(), want) || q.Limits.Known() {
 			t.Errorf("%v: get: %+v", errno, q)
 		}
 		err := s.client().Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(), planner.Grace{})
@@ -261,11 +261,11 @@ func TestIOCTLErrors(t *testing.T) {
 // The test uses the real kernel, on a filesystem that is not Lustre.
 func TestIOCTLRealKernel(t *testing.T) {
 	if q := newIOCTL(0).Get(t.Context(), t.TempDir(), planner.ByGroup,
-		5); !strings.Contains(q.LimitsWhy, "not on a Lustre filesystem") {
+		5); !strings.Contains(q.LimitsWhy(), "not on a Lustre filesystem") {
 		t.Errorf("got %+v", q)
 	}
 	if q := newIOCTL(0).Get(t.Context(), "/nonexistent", planner.ByGroup,
-		5); !strings.Contains(q.LimitsWhy, "does not exist") {
+		5); !strings.Contains(q.LimitsWhy(), "does not exist") {
 		t.Errorf("got %+v", q)
 	}
 }
@@ -300,7 +300,7 @@ func TestAuto(t *testing.T) {
 		s.fail, s.calls = errno, 0
 		a = newAuto(s.client(), lfs)
 		if q := a.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); q.Via() != "lfs" ||
-			q.LimitsWhy != "" {
+			q.LimitsWhy() != "" {
 			t.Errorf("%v: %+v", errno, q)
 		}
 		if err := a.Set(t.Context(), "/mnt/l", planner.ByGroup, 5, wanted(),

@@ -189,7 +189,7 @@ func TestLFSFailures(t *testing.T) {
 			"set quota of group 5 at /mnt/l") {
 			t.Errorf("%q: set: got %v, want %q", c.script, err, c.want)
 		}
-		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy,
+		if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy(),
 			c.want) || s.Space.Known() {
 			t.Errorf("%q: get: got %+v, want %q", c.script, s, c.want)
 		}
@@ -198,7 +198,7 @@ func TestLFSFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy,
+	if s := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(s.LimitsWhy(),
 		"quota.lfs") {
 		t.Errorf("without lfs: %+v", s)
 	}
@@ -212,7 +212,7 @@ func TestLFSThatOthersMayReplace(t *testing.T) {
 	l, called := fakeLFS(t, 0, "quota\n")
 	asked := ""
 	l.trusted = func(program string) error { asked = program; return errors.New("a stranger may replace it") }
-	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy,
+	if q := l.Get(t.Context(), "/mnt/l", planner.ByGroup, 5); !strings.Contains(q.LimitsWhy(),
 		"a stranger may replace it") || q.Space.Known() {
 		t.Errorf("get: %+v", q)
 	}
@@ -236,7 +236,7 @@ func TestLFSHangs(t *testing.T) {
 	if _, err := os.Stat(called); err != nil {
 		t.Fatalf("lfs was never run: %v", err)
 	}
-	if !strings.Contains(s.LimitsWhy, "no answer in time (2s)") || s.Limits.Known() ||
+	if !strings.Contains(s.LimitsWhy(), "no answer in time (2s)") || s.Limits.Known() ||
 		s.Space.Known() {
 		t.Errorf("what a killed lfs printed was believed, or the reason is wrong: %+v", s)
 	}
@@ -325,7 +325,7 @@ func TestNamesOfNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := l.Get(t.Context(), mount, by, 30500); got.Limits.Known() ||
-				!strings.Contains(got.LimitsWhy, "is also the name of "+string(by)+" 31000") {
+				!strings.Contains(got.LimitsWhy(), "is also the name of "+string(by)+" 31000") {
 				t.Errorf("%s, %s: read %+v", release, by, got)
 			}
 			fresh, err := newLFS(s.path, 0, time.Now)

@@ -77,7 +77,7 @@ func states(records []byte) map[uint32]planner.QuotaState {
 	for ; len(records) >= structSize; records = records[structSize:] {
 		var q quotactl
 		copy(q[:], records[:structSize])
-		if s := q.state(); !s.DefaultSpace && !s.DefaultInodes && s.LimitsWhy == "" &&
+		if s := q.state(); !s.DefaultSpace && !s.DefaultInodes && s.LimitsWhy() == "" &&
 			s.Space.Known() && s.Inodes.Known() {
 			all[q.u32(atID)] = s
 		}
@@ -140,7 +140,7 @@ func parseList(dir, stdout string, now time.Time) (map[uint32]planner.QuotaState
 			return nil, fmt.Errorf("lfs quota -a: %q is not an id: this release of lfs is not supported",
 				fields[0])
 		}
-		if s := row(fields[1:]).state(now, ""); s.LimitsWhy == "" && s.Space.Known() &&
+		if s := row(fields[1:]).state(now, ""); s.LimitsWhy() == "" && s.Space.Known() &&
 			s.Inodes.Known() {
 			all[uint32(id)] = s
 		}

@@ -60,7 +60,7 @@ func parse(dir, stdout, stderr string, exit int, now time.Time) planner.QuotaSta
 		return quota.Unknown(viaLFS, "lfs quota: "+why)
 	}
 	s := r.state(now, stdout)
-	if s.LimitsWhy != "" && exit != 0 { // there are only zeros in brackets, so the error says more
+	if s.LimitsWhy() != "" && exit != 0 { // there are only zeros in brackets, so the error says more
 		return quota.Unknown(viaLFS, explainExit("lfs quota", exit, stdout, stderr))
 	}
 	return s
@@ -193,8 +193,10 @@ func (r row) state(now time.Time, stdout string) planner.QuotaState {
 		!q[planner.InodesSoft].Known() || !q[planner.InodesHard].Known() {
 		return quota.Unknown(viaLFS, "limits "+missing)
 	}
-	s.Space = usage(n[0], planner.Bytes(kib), missing)
-	s.Inodes = usage(n[4], planner.Inodes(1), missing)
+	var why planner.Whys
+	s.Space, why.Space = usage(n[0], planner.Bytes(kib), missing)
+	s.Inodes, why.Inodes = usage(n[4], planner.Inodes(1), missing)
+	s.SetWhys(why)
 	return s
 }
 
@@ -205,15 +207,17 @@ func limitIf[U planner.Bytes | planner.Inodes](f figure, unit U) planner.Limit {
 	return quota.Limit(f.n, unit)
 }
 
-func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) planner.Usage[U] {
+// usage converts a usage, or says why it is unknown.
+func usage[U planner.Bytes | planner.Inodes](f figure, unit U, missing string) (
+	used planner.Usage[U], why string) {
 	n := U(f.n) * unit
 	switch {
 	case !f.known:
-		return planner.UnknownUsage[U](missing)
+		return used, missing
 	case n/unit != U(f.n):
-		return planner.UnknownUsage[U](fmt.Sprintf("%d is too large to be counted", f.n))
+		return used, fmt.Sprintf("%d is too large to be counted", f.n)
 	}
-	return planner.UsageOf(n)
+	return planner.UsageOf(n), ""
 }
 
 // saysDefault reports whether the output has the note "gid N is using default block quota setting",

@@ -89,7 +89,7 @@ func TestParseTranscripts(t *testing.T) {
 			if want != nil {
 				known[c.Version]++
 				compare(t, got, want)
-			} else if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known() ||
+			} else if got.LimitsWhy() == "" || got.Limits.Known() || got.Space.Known() ||
 				got.Inodes.Known() {
 				t.Fatalf("want all unknown, got %+v", got)
 			}
@@ -110,13 +110,15 @@ func TestParseTranscripts(t *testing.T) {
 
 func compare(t *testing.T, got planner.QuotaState, want []string) {
 	t.Helper()
-	if got.LimitsWhy != "" {
-		t.Fatalf("limits unknown: %s", got.LimitsWhy)
+	if got.LimitsWhy() != "" {
+		t.Fatalf("limits unknown: %s", got.LimitsWhy())
 	}
 	q := got.Limits
 	values := map[int]planner.Value{
-		0: got.Space.Value(), 1: q[planner.SpaceSoft].Value(), 2: q[planner.SpaceHard].Value(),
-		4: got.Inodes.Value(), 5: q[planner.InodesSoft].Value(), 6: q[planner.InodesHard].Value(),
+		0: got.UsedValue(planner.SpaceHard),
+		1: q[planner.SpaceSoft].Value(), 2: q[planner.SpaceHard].Value(),
+		4: got.UsedValue(planner.InodesHard),
+		5: q[planner.InodesSoft].Value(), 6: q[planner.InodesHard].Value(),
 	}
 	for i, v := range values {
 		n, err := strconv.ParseUint(strings.TrimRight(want[i], "*"), 10, 64)
@@ -193,7 +195,7 @@ func TestParseOtherShapes(t *testing.T) {
 		"cut off": {"/mnt/a", "/mnt/a", false},
 	} {
 		got := parse(c.dir, c.out, "", 0, testNow())
-		known := got.LimitsWhy == ""
+		known := got.LimitsWhy() == ""
 		if known != c.known || known && (got.Space.N() != 4096 || got.Inodes.N() != 1) ||
 			known != got.Space.Known() {
 			t.Errorf("%s: known %v, want %v: %+v", name, known, c.known, got)
@@ -210,12 +212,12 @@ func TestParsePartly(t *testing.T) {
 		exit   int
 	}{{"", 5}, {"", 0}, {"Warning: something is deprecated\n", 5}} {
 		got := parse("/mnt/a", row, c.stderr, c.exit, testNow())
-		if got.LimitsWhy != "" || got.Space.Known() || got.Space.Why() == "" || !got.Inodes.Known() ||
+		if got.LimitsWhy() != "" || got.Space.Known() || got.SpaceWhy() == "" || !got.Inodes.Known() ||
 			got.Ends().Space != testNow().Add(6*24*time.Hour) {
 			t.Errorf("%+v: got %+v", c, got)
 		}
 	}
-	if got := parse("/mnt/a", row, "", 1, testNow()); got.LimitsWhy == "" {
+	if got := parse("/mnt/a", row, "", 1, testNow()); got.LimitsWhy() == "" {
 		t.Errorf("a failed run: %+v", got)
 	}
 }
@@ -253,13 +255,13 @@ func FuzzParse(f *testing.F) {
 		got := parse(dir, stdout, stderr, exit, testNow())
 		all := got.Limits[planner.SpaceSoft].Known() && got.Limits[planner.SpaceHard].Known() &&
 			got.Limits[planner.InodesSoft].Known() && got.Limits[planner.InodesHard].Known()
-		if all != (got.LimitsWhy == "") || got.Limits.Known() != all {
+		if all != (got.LimitsWhy() == "") || got.Limits.Known() != all {
 			t.Fatalf("limits known in part, or without saying why: %+v", got)
 		}
 		if !all && (got.Space.Known() || got.Inodes.Known()) {
 			t.Fatalf("usage without limits: %+v", got)
 		}
-		if got.Space.Known() == (got.Space.Why() != "") || got.Inodes.Known() == (got.Inodes.Why() != "") {
+		if got.Space.Known() == (got.SpaceWhy() != "") || got.Inodes.Known() == (got.InodesWhy() != "") {
 			t.Fatalf("unknown without a reason: %+v", got)
 		}
 		if exit != 0 && exit != exitEIO && all {

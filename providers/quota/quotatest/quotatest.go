@@ -82,8 +82,8 @@ func (r Rig) set(t *testing.T, of planner.Subject, want planner.Limits,
 		t.Fatalf("set %+v: %v", want, err)
 	}
 	got := r.Client.Get(t.Context(), of)
-	if got.LimitsWhy != "" || got.Limits != want || got.Absent {
-		t.Fatalf("set %+v, read %+v (%s)", want, got.Limits, got.LimitsWhy)
+	if got.LimitsWhy() != "" || got.Limits != want || got.Absent {
+		t.Fatalf("set %+v, read %+v (%s)", want, got.Limits, got.LimitsWhy())
 	}
 	return got
 }
@@ -112,11 +112,11 @@ func (r Rig) exact(t *testing.T) {
 func (r Rig) unset(t *testing.T) {
 	s := r.Subject(t)
 	got := r.Client.Get(t.Context(), s)
-	if got.LimitsWhy != "" || got.Limits != planner.NoLimits() ||
+	if got.LimitsWhy() != "" || got.Limits != planner.NoLimits() ||
 		got.Absent != r.traits(t).NeedsDirectory {
 		t.Errorf("never set: %+v", got)
 	}
-	if !got.Space.Known() && got.Space.Why() == "" || !got.Inodes.Known() && got.Inodes.Why() == "" ||
+	if !got.Space.Known() && got.SpaceWhy() == "" || !got.Inodes.Known() && got.InodesWhy() == "" ||
 		got.Absent && got.Space.Known() {
 		t.Errorf("used %+v, %+v", got.Space, got.Inodes)
 	}
@@ -185,7 +185,7 @@ func (r Rig) listed(t *testing.T) {
 
 // same reports whether a list and a single read say the same of a quota.
 func same(a, b planner.QuotaState) bool {
-	return a.Limits == b.Limits && a.LimitsWhy == b.LimitsWhy && a.Space == b.Space &&
+	return a.Limits == b.Limits && a.LimitsWhy() == b.LimitsWhy() && a.Space == b.Space &&
 		a.Inodes == b.Inodes && a.Absent == b.Absent && a.Handle() == b.Handle()
 }
 
@@ -240,7 +240,7 @@ func (r Rig) failing(t *testing.T) {
 	r.set(t, s, was, planner.Grace{})
 	restore := r.Break(t)
 	got := r.Client.Get(t.Context(), s)
-	if got.LimitsWhy == "" || got.Limits.Known() || got.Space.Known() || got.Inodes.Known() ||
+	if got.LimitsWhy() == "" || got.Limits.Known() || got.Space.Known() || got.Inodes.Known() ||
 		got.Absent {
 		t.Errorf("read %+v", got)
 	}

@@ -208,8 +208,7 @@ func (c *Client) readKnown(ctx context.Context, full string) (Quota, bool) {
 func noQuota() planner.QuotaState {
 	s := planner.QuotaState{Source: via, Limits: planner.NoLimits()}
 	const why = "no quota counts it"
-	s.Space, s.Inodes = planner.UnknownUsage[planner.Bytes](why),
-		planner.UnknownUsage[planner.Inodes](why)
+	s.SetWhys(planner.Whys{Space: why, Inodes: why})
 	return s
 }
 

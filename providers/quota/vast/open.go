@@ -59,7 +59,7 @@ func stateOf(q Quota, found bool) planner.QuotaState {
 	if found {
 		state.Source = &planner.QuotaSource{Via: via.Via, Handle: strconv.FormatUint(q.ID, 10)}
 	}
-	state.Absent = !found && state.LimitsWhy == ""
+	state.Absent = !found && state.LimitsWhy() == ""
 	return state
 }
 

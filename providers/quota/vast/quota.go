@@ -87,17 +87,19 @@ func word(text json.RawMessage) string {
 // state parses limits and usage.
 func state(m map[string]json.RawMessage) planner.QuotaState {
 	s := planner.QuotaState{Source: via}
+	var why planner.Whys
 	var errs []error
 	s.Limits[planner.SpaceSoft] = limit[planner.Bytes](m, "soft_limit", &errs)
 	s.Limits[planner.SpaceHard] = limit[planner.Bytes](m, "hard_limit", &errs)
 	s.Limits[planner.InodesSoft] = limit[planner.Inodes](m, "soft_limit_inodes", &errs)
 	s.Limits[planner.InodesHard] = limit[planner.Inodes](m, "hard_limit_inodes", &errs)
 	if err := errors.Join(errs...); err != nil {
-		s.Limits, s.LimitsWhy = planner.Limits{}, strings.ReplaceAll(err.Error(), "\n", "; ")
+		s.Limits, why.Limits = planner.Limits{}, strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	s.Space = used[planner.Bytes](m, "used_capacity", "used_effective_capacity",
+	s.Space, why.Space = used[planner.Bytes](m, "used_capacity", "used_effective_capacity",
 		"used_limited_capacity")
-	s.Inodes = used[planner.Inodes](m, "used_inodes")
+	s.Inodes, why.Inodes = used[planner.Inodes](m, "used_inodes")
+	s.SetWhys(why)
 	return s
 }
 
@@ -125,10 +127,9 @@ func limit[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage, name 
 
 // used returns the largest of the numbers that are shown, because VAST does not document which of
 // them is compared with the limit. The usage is unknown if a number cannot be parsed, or if none is
-// shown.
+// shown, and why says so.
 func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
-	names ...string) planner.Usage[U] {
-	var u planner.Usage[U]
+	names ...string) (u planner.Usage[U], why string) {
 	for _, name := range names {
 		text, ok := m[name]
 		if !ok || string(text) == "null" {
@@ -136,14 +137,14 @@ func used[U planner.Bytes | planner.Inodes](m map[string]json.RawMessage,
 		}
 		n, err := strconv.ParseUint(string(text), 10, 63)
 		if err != nil {
-			return planner.UnknownUsage[U](fmt.Sprintf("%s is %.40q: want a whole number", name, text))
+			return planner.Usage[U]{}, fmt.Sprintf("%s is %.40q: want a whole number", name, text)
 		}
 		u = planner.UsageOf(max(u.N(), U(n)))
 	}
 	if !u.Known() {
-		return planner.UnknownUsage[U]("VAST does not show " + strings.Join(names, " or "))
+		why = "VAST does not show " + strings.Join(names, " or ")
 	}
-	return u
+	return u, why
 }
 
 // parseDuration parses VAST's durations: "[DD] [HH:[MM:]]ss", or a number with a unit such as 90m

@@ -15,7 +15,7 @@ const example = `{"id":7,"name":"a","path":"/a/","tenant_id":1,"hard_limit":5,"s
 func TestParseQuota(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	q, err := parseQuota([]byte(example), now)
-	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy != "" ||
+	if err != nil || q.ID != 7 || q.Path != "/a" || q.State.LimitsWhy() != "" ||
 		q.State.Space.N() != 9 || !q.State.Inodes.Known() {
 		t.Errorf("%+v, %v", q, err)
 	}
@@ -38,7 +38,7 @@ func TestParseQuotaUnknown(t *testing.T) {
 		`"soft_limit_inodes":3`:     `"soft_limit_inodes":-3`, `"SOFT_BOTH_EXCEEDED"`: `"NEW"`,
 	} {
 		q, err := parseQuota([]byte(strings.Replace(example, old, c, 1)), time.Now())
-		if err != nil || q.State.LimitsWhy == "" || q.State.Limits.Known() {
+		if err != nil || q.State.LimitsWhy() == "" || q.State.Limits.Known() {
 			t.Errorf("%s: %+v, %v", c, q.State, err)
 		}
 	}
@@ -77,7 +77,7 @@ func FuzzParseQuota(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		q, err := parseQuota(text, time.Unix(1e9, 0))
 		if err == nil && (q.ID == 0 || !strings.HasPrefix(q.Path, "/") ||
-			q.State.Limits.Known() == (q.State.LimitsWhy != "")) {
+			q.State.Limits.Known() == (q.State.LimitsWhy() != "")) {
 			t.Errorf("%+v", q)
 		}
 	})

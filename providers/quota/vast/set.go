@@ -110,7 +110,7 @@ func (c *Client) adopt(ctx context.Context, full string, l quota.Limits, want pl
 		return Pending{}, fmt.Errorf("%w; and it is unknown whether the quota was created: %w", lost, err)
 	case !found:
 		return Pending{}, fmt.Errorf("%w; there is no quota yet", lost)
-	case q.State.LimitsWhy == "" && q.State.Limits == want:
+	case q.State.LimitsWhy() == "" && q.State.Limits == want:
 		return Pending{}, nil
 	}
 	return c.modify(ctx, q.ID, l, want)
@@ -173,9 +173,9 @@ func (c *Client) verify(ctx context.Context, id uint64, want planner.Limits) err
 		return c.hidden("").Error(fmt.Errorf("read back: %w", err))
 	case q.ID != id:
 		return fmt.Errorf("read back: asked for quota %d, got quota %d", id, q.ID)
-	case q.State.LimitsWhy != "":
+	case q.State.LimitsWhy() != "":
 		return fmt.Errorf("read back: the limits are unknown: %s",
-			c.hidden("").Text(q.State.LimitsWhy))
+			c.hidden("").Text(q.State.LimitsWhy()))
 	case q.State.Limits != want:
 		return errors.New("read back: the limits differ from those that were set")
 	}
