@@ -11,8 +11,9 @@ import (
 	"github.com/waldur/cscs-storage-sync/state/kv"
 )
 
-// page is the largest number of values that one statement reads or writes. A scan reads firstPage
-// values first, because many scans want only a few, and then pages of about pageBytes bytes.
+// page is the largest number of values that one statement reads or writes, and pageBytes about the
+// largest number of their bytes. A scan reads firstPage values first, because many scans want only
+// a few.
 const (
 	page      = 5000
 	firstPage = 100
@@ -246,7 +247,7 @@ func (b *batch) send(ctx context.Context, changes *kv.Overlay) error {
 
 func (b *batch) put(ctx context.Context, puts []kv.Value) error {
 	for len(puts) > 0 {
-		n := min(page, len(puts))
+		n := onePage(puts)
 		buckets, keys, values := columns(puts[:n])
 		_, err := b.conn.exec(ctx, "INSERT INTO cscs_sync.entries (state, bucket, key, value, commit) "+
 			"SELECT $1, bucket, key, value, $5 FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS "+
@@ -260,6 +261,17 @@ func (b *batch) put(ctx context.Context, puts []kv.Value) error {
 		puts = puts[n:]
 	}
 	return nil
+}
+
+// onePage returns how many of the first values one statement writes: at least one.
+func onePage(of []kv.Value) int {
+	size := 0
+	for n, v := range of[:min(page, len(of))] {
+		if size += len(v.Value); size > pageBytes && n > 0 {
+			return n
+		}
+	}
+	return min(page, len(of))
 }
 
 func columns(of []kv.Value) (buckets []string, keys, values [][]byte) {

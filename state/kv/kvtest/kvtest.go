@@ -230,7 +230,7 @@ func mixedSizes(t *testing.T, open Open) {
 		for i := range 1000 {
 			key, size := fmt.Sprintf("%06d", i), 10
 			if i%200 == 150 {
-				size = 3 << 20
+				size = 5 << 20
 			}
 			must(t, tx.Put("b", []byte(key), bytes.Repeat([]byte{byte(i)}, size)))
 			all = append(all, fmt.Sprint(key, size, byte(i)))
