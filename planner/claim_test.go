@@ -112,8 +112,10 @@ func ptr[T any](v T) *T { return &v }
 // manage leaves chem alone.
 type manage struct{ to *bool }
 
-func (m manage) Source() planner.Provenance   { return planner.Provenance{From: planner.FromOverride} }
-func (m manage) Expired(time.Time) bool       { return false }
+func (m manage) Source() planner.Provenance { return planner.Provenance{From: planner.FromOverride} }
+func (m manage) Expired(time.Time) bool     { return false }
+func (m manage) GivesGroup() bool           { return false }
+
 func (m manage) Matches(f planner.Facts) bool { return f.Project == "chem" }
 func (m manage) Apply(planner.Upstream) (planner.Wishes, error) {
 	return planner.Wishes{Manage: m.to}, nil

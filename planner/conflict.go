@@ -40,7 +40,7 @@ func (g *Graph) conflicts() {
 	for i := range holders {
 		h := &holders[i]
 		for len(open) > 0 && open[len(open)-1].path() != h.path() &&
-			!inside(h.path(), open[len(open)-1].path()) {
+			!Inside(h.path(), open[len(open)-1].path()) {
 			open = open[:len(open)-1]
 		}
 		for _, other := range open {
@@ -56,7 +56,7 @@ func (g *Graph) conflicts() {
 // compareHolders orders by path. Nodes come before records and stay in their order; records come
 // out of a map and are ordered by address.
 func compareHolders(a, b holder) int {
-	switch c := comparePaths(a.path(), b.path()); {
+	switch c := ComparePaths(a.path(), b.path()); {
 	case c != 0:
 		return c
 	case a.node != nil && b.node != nil:
@@ -69,8 +69,8 @@ func compareHolders(a, b holder) int {
 	return strings.Compare(a.address(), b.address())
 }
 
-// comparePaths orders storage paths so that the content of a directory follows it directly.
-func comparePaths(a, b string) int {
+// ComparePaths orders storage paths so that the content of a directory follows it directly.
+func ComparePaths(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		switch x, y := a[i], b[i]; {
 		case x == y:
@@ -162,7 +162,7 @@ func (g *Graph) quietRemoved(holders []holder) {
 			continue
 		}
 		_, taken := slices.BinarySearchFunc(holders, n.storage,
-			func(h holder, path string) int { return comparePaths(h.path(), path) })
+			func(h holder, path string) int { return ComparePaths(h.path(), path) })
 		if taken {
 			n.storage = ""
 		}

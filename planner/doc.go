@@ -29,6 +29,7 @@
 //	unfinished.go  a directory that an apply made and could not finish
 //	replaced.go  another directory than the recorded one stands at its path
 //	above.go     what is recorded beside a new directory says whether the one above is still the same
+//	loose.go     what the plan of a part of the site depends on: see package near
 //	acl.go       what ACLs say beyond the mode
 //	change.go    attribute by attribute: before, after, provenance, drift
 //	recheck.go   is an approved plan still true?

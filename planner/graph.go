@@ -228,7 +228,7 @@ func (g *Graph) tree() {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		n.above = branches[n.item.parent()]
+		n.above = branches[n.item.Above()]
 	}
 }
 

@@ -129,8 +129,8 @@ func parentOf(p string) (string, bool) {
 	return p[:i], true
 }
 
-// inside reports whether storage path p lies strictly below dir.
-func inside(p, dir string) bool {
+// Inside reports whether storage path p lies strictly below dir.
+func Inside(p, dir string) bool {
 	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }
 
@@ -182,7 +182,7 @@ func (r *reserved) check(path string) string {
 
 func (r *reserved) checkArchives(path string) string {
 	for _, a := range r.archives {
-		if inside(path, a) || path == a || inside(a, path) {
+		if Inside(path, a) || path == a || Inside(a, path) {
 			return "its directory would be in, or enclose, the archive " + a
 		}
 	}

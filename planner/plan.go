@@ -83,6 +83,11 @@ type Selection struct {
 	Restores []string `json:"restores,omitempty"`
 }
 
+// IsEmpty reports whether the command line selects nothing, so that a plan is about everything.
+func (s *Selection) IsEmpty() bool {
+	return len(s.Targets)+len(s.Excludes)+len(s.Rejects)+len(s.Fails)+len(s.Restores) == 0
+}
+
 // OrderVerdict rejects or fails the order of the resource at an address. Waldur gets the reason.
 type OrderVerdict struct {
 	Address string `json:"address"`

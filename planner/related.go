@@ -9,8 +9,8 @@ func Related(s *Settings, items []Item, keep func(Key) bool) []Item {
 	above := map[Key]bool{}
 	for i := range items {
 		if it := &items[i]; !it.Target.IsBranch() {
-			above[it.parent()] = true
-			if path, ok := s.placeOf(it); ok {
+			above[it.Above()] = true
+			if path, ok := s.PlaceOf(it); ok {
 				resources[path] = true
 			}
 		}
@@ -18,7 +18,7 @@ func Related(s *Settings, items []Item, keep func(Key) bool) []Item {
 	for range maxLevels - 1 { // what is above those above
 		for i := range items {
 			if it := &items[i]; it.Target.IsBranch() && above[it.Key] {
-				above[it.parent()] = true
+				above[it.Above()] = true
 			}
 		}
 	}
@@ -32,13 +32,13 @@ func Related(s *Settings, items []Item, keep func(Key) bool) []Item {
 	return some
 }
 
-// parent returns the key of the item above.
-func (it *Item) parent() Key {
+// Above returns the key of the tenant or customer above an item.
+func (it *Item) Above() Key {
 	return Key{Item: it.Parent, System: it.Key.System, DataType: it.Key.DataType}
 }
 
-// placeOf returns the storage path of an item; false if it can have none.
-func (s *Settings) placeOf(it *Item) (string, bool) {
+// PlaceOf returns the storage path of an item; false if it can have none.
+func (s *Settings) PlaceOf(it *Item) (string, bool) {
 	sys := s.systemOf(it.Key.System)
 	if sys == nil || checkMountPath(it.MountPath) != "" {
 		return "", false
@@ -51,7 +51,7 @@ func (s *Settings) isWithin(it *Item, paths map[string]bool) bool {
 	if len(paths) == 0 {
 		return false
 	}
-	path, ok := s.placeOf(it)
+	path, ok := s.PlaceOf(it)
 	for ; ok; path, ok = parentOf(path) {
 		if paths[path] {
 			return true

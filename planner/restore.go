@@ -159,8 +159,8 @@ func (c *comparison) mayComeBack(n *node) Reason {
 	}
 	for _, h := range c.g.holders() {
 		mine := h.node != nil && h.node.item.Key == n.item.Key
-		if at := h.path(); !mine && (at == n.storage || inside(at, n.storage) ||
-			inside(n.storage, at)) {
+		if at := h.path(); !mine && (at == n.storage || Inside(at, n.storage) ||
+			Inside(n.storage, at)) {
 			return Reason{reason.Conflict, fmt.Sprintf("%s now has its path", h.address())}
 		}
 	}

@@ -17,6 +17,8 @@ type says struct {
 	ends time.Time
 }
 
+func (o says) GivesGroup() bool { return o.then.Group != nil }
+
 func (o says) Matches(f planner.Facts) bool { return o.path == "" || o.path == f.Path }
 func (o says) Apply(planner.Upstream) (planner.Wishes, error) {
 	return o.then, o.err

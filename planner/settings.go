@@ -174,6 +174,8 @@ type Override interface {
 	Source() Provenance
 	// Expired reports whether the override has expired at now.
 	Expired(now time.Time) bool
+	// GivesGroup reports whether the override can give a resource another group.
+	GivesGroup() bool
 	// Matches reports whether the override applies to this resource.
 	Matches(Facts) bool
 	// Apply evaluates the override's expressions with the proxy's values. An error blocks the

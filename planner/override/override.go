@@ -207,6 +207,12 @@ func (o *Override) Expired(
 	return !o.expires.IsZero() && !now.Before(o.expires)
 }
 
+// GivesGroup reports whether the override can give a resource another group.
+func (o *Override) GivesGroup() bool {
+	return o.fixed.Group != nil || slices.ContainsFunc(o.computed,
+		func(a attribute) bool { return a.name == planner.Group.String() })
+}
+
 // Matches reports whether the override applies to this resource.
 func (o *Override) Matches(f planner.Facts) bool { return o.match.matches(f) }
 
