@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/config"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
@@ -115,8 +116,8 @@ func (s *benchSite) serveFrom(b *testing.B, url string) {
 		url+"/api/storage-resources/", filepath.Join(s.dir, "proxy.token"), url+"/api/", filepath.Join(s.dir, "waldur.token"))
 }
 
-// loop is the unattended loop, in this process.
-func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
+// loop is the unattended loop, in this process, and its session.
+func (s *benchSite) loop(b *testing.B) (*loop.Loop, *session.Session) {
 	b.Helper()
 	a := system()
 	a.configPath, a.term.Color, a.kernel = s.config, "never", benchKernel
@@ -134,7 +135,7 @@ func (s *benchSite) loop(b *testing.B) (*loop.Loop, *state.Store) {
 		}
 		b.Cleanup(func() { _ = leader.Release() })
 	}
-	return l, ses.Store
+	return l, ses
 }
 
 // BenchmarkOrdersIdle is a round of the orders lane in which nobody has ordered anything: all of it,
@@ -144,8 +145,8 @@ func BenchmarkOrdersIdle(b *testing.B) {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			site := newBenchLoop(b, n)
 			site.serveFrom(b, benchProxy(b, n).URL)
-			l, store := site.loop(b)
-			site.record(b, store)
+			l, ses := site.loop(b)
+			site.record(b, ses.Store)
 			reportIdle(b, l)
 		})
 	}

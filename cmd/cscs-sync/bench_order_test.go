@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waldur/cscs-storage-sync/cmd/internal/session"
 	"github.com/waldur/cscs-storage-sync/planner"
+	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/planner/loop"
 	"github.com/waldur/cscs-storage-sync/state"
@@ -116,7 +116,7 @@ func (o *benchOrders) entry() []byte {
 }
 
 // index stores the last complete listing, as an audit does.
-func (s *benchSite) index(b testing.TB, store *state.Store) {
+func (s *benchSite) index(b testing.TB, ses *session.Session) {
 	b.Helper()
 	var items []planner.Item
 	for i := range s.n {
@@ -125,22 +125,11 @@ func (s *benchSite) index(b testing.TB, store *state.Store) {
 		}
 		items = append(items, benchResource(i).item())
 	}
-	err := store.Update(func(tx ledger.Tx) error { return benchSetIndex(tx, items) })
+	chunks := index.Make(&ses.Config.Settings, items, nil)
+	err := ses.Store.Update(func(tx ledger.Tx) error { return tx.SetIndex(time.Now(), tx.Written(), chunks) })
 	if err != nil {
 		b.Fatal(err)
 	}
-}
-
-func benchSetIndex(tx ledger.Tx, items []planner.Item) error {
-	var chunks []json.RawMessage
-	for some := range slices.Chunk(items, 500) {
-		c, err := json.Marshal(planner.PackItems(some))
-		if err != nil {
-			return err
-		}
-		chunks = append(chunks, c)
-	}
-	return tx.SetIndex(time.Now(), tx.Written(), chunks)
 }
 
 func (r benchResource) item() planner.Item {
@@ -194,10 +183,10 @@ func BenchmarkOrdersOne(b *testing.B) {
 			for i := range benchOrdered * benchPerCustomer {
 				site.makeDirectory(b, benchResource(i))
 			}
-			l, store := site.loop(b)
-			site.record(b, store)
-			site.index(b, store)
-			trust(b, store)
+			l, ses := site.loop(b)
+			site.record(b, ses.Store)
+			site.index(b, ses)
+			trust(b, ses.Store)
 			round := func(want loop.Reason) {
 				if why := l.Round(context.Background(), loop.LaneOrders); why != want {
 					b.Fatalf("the round ended with %s", why)

@@ -83,8 +83,8 @@ func BenchmarkOrdersIdleShared(b *testing.B) {
 	site := newBenchSite(b, n, false)
 	site.serveFrom(b, benchProxy(b, n).URL)
 	site.shared(b, server.Database(b, "waldur"), "mgmt1")
-	l, store := site.loop(b)
-	site.record(b, store)
+	l, ses := site.loop(b)
+	site.record(b, ses.Store)
 	reportIdle(b, l)
 }
 

@@ -160,6 +160,7 @@ func (e *Engine) Prepare(ctx context.Context, p *Proposal, o Options, begun bool
 		}
 	}
 	again := Request{Source: ask.Source, Statuses: ask.Statuses, Complete: ask.Complete,
+		Part:      ask.Part,
 		Selection: p.Plan.Core.Selection,
 		watch:     watch, projects: projects, mustAsk: true, KeepRecords: !audited,
 		Parallelism: o.Parallelism, more: earlierOrders(p, steps)}

@@ -18,7 +18,7 @@ import (
 func (e *Engine) AskPolicy(p *Planned) []policy.Decision {
 	c := &p.Plan.Context.Counts
 	in := policy.Input{Plan: p.Plan, Policy: e.Policy, Now: e.Now(),
-		Resources: max(p.Recorded.Records.Len(), c.Unchanged+c.Create+c.Adopt+c.Update)}
+		Resources: max(p.Known, c.Unchanged+c.Create+c.Adopt+c.Update)}
 	if len(in.Policy.Matches) > 0 {
 		in.Facts = p.Graph.Facts()
 	}

@@ -27,6 +27,10 @@ type Request struct {
 	// Complete adds to a partial listing the items that count in conflicts and claims and are not
 	// planned for.
 	Complete func(listed []planner.Item, recorded *planner.Recorded) ([]planner.Item, error)
+	// Part reads only the part of the site on which a plan for the listed and the watched resources
+	// depends. It returns nil if everything has to be read, and then [Request.Complete] is called. It
+	// is nil for a request that always reads everything.
+	Part func(tx ledger.Tx, listed []planner.Item, watch map[planner.Key]bool) (*Part, error)
 	// OnlyListed plans for nothing but the listed items.
 	OnlyListed bool
 
@@ -43,6 +47,15 @@ type Request struct {
 	more []planner.Question
 }
 
+// Part is the part of a site on which a plan depends.
+type Part struct {
+	Items    []planner.Item
+	Recorded planner.Recorded
+	// IDs are the numbers of groups, projects and quotas of which everything that has them is in the
+	// part.
+	IDs map[uint32]bool
+}
+
 // Planned is a plan with everything that it was made from.
 type Planned struct {
 	Plan     *planner.Plan
@@ -52,6 +65,8 @@ type Planned struct {
 	Recorded planner.Recorded
 	Mounts   map[string]planner.Mount
 	Seen     planner.Observed
+	// Known is how many resources are recorded, although Recorded may have a part of them.
+	Known int
 	// Listed are the keys in a partial listing.
 	Listed map[planner.Key]bool
 	// Listing and Observing are how long these stages took.
@@ -70,25 +85,29 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	if err := e.list(ctx, r, p); err != nil {
 		return nil, err
 	}
-	e.stage("planning", planningTime)
-	var holds []planner.Hold
-	var head uint64
-	err := e.Store.View(func(tx ledger.Tx) (err error) {
-		head, _ = tx.Head()
-		load := tx.Recorded
-		if r.OnlyListed && !AnyOrder(p.Items) {
-			load = tx.Waiting // nothing is planned for, so nobody would look at the records
-		}
-		if p.Recorded, err = load(); err == nil {
-			holds, err = tx.Holds(e.Now())
-		}
-		return err
-	})
+	if r.OnlyListed {
+		r.watch = keysOf(p.Items)
+		p.Listed = r.watch
+	}
+	listed := p.Items
+	enough, err := e.planListed(ctx, r, p)
+	if err == nil && !enough {
+		p.Items, r.Part = listed, nil
+		_, err = e.planListed(ctx, r, p)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := r.merge(p); err != nil {
-		return nil, err
+	return p, context.Cause(ctx)
+}
+
+// planListed makes a plan of what was listed. enough is false if the plan depends on more than the
+// part that [Request.Part] found.
+func (e *Engine) planListed(ctx context.Context, r Request, p *Planned) (enough bool, err error) {
+	e.stage("planning", planningTime)
+	known, err := e.recall(r, p)
+	if err != nil {
+		return false, err
 	}
 	if r.adjust != nil {
 		r.adjust(&p.Recorded)
@@ -96,22 +115,75 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 	p.Orders = e.Ask(ctx, append(e.questions(p.Items, r), r.more...), r.mustAsk)
 	p.Graph = planner.Desire(&planner.Input{Settings: e.Settings, Items: p.Items,
 		Complete: len(r.Statuses) == 0, Orders: p.Orders,
-		Overrides: e.Overrides, Recorded: p.Recorded, Holds: holds, Selection: r.Selection,
+		Overrides: e.Overrides, Recorded: p.Recorded, Holds: known.holds, Selection: r.Selection,
 		Now:      e.Now(),
 		Projects: r.projects, Watch: r.watch, MustAsk: r.mustAsk, KeepRecords: r.KeepRecords})
 	p.Recorded = p.Graph.Recorded()
 	start := e.Now()
 	seen, err := e.observe(ctx, p.Graph, r.Parallelism)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	p.Observing = e.Now().Sub(start)
+	if known.part != nil && p.Graph.NeedsAll(&seen, known.part.IDs) {
+		return false, nil
+	}
 	e.stage("planning", planningTime)
 	p.Mounts, p.Seen = seen.Mounts, seen
 	header := e.header(r.Source)
-	header.Ledger = head
+	header.Ledger = known.head
 	p.Plan = planner.Compare(p.Graph, seen, header)
-	return p, context.Cause(ctx)
+	return true, nil
+}
+
+// recalled is what the state says beside the records.
+type recalled struct {
+	holds []planner.Hold
+	// head is the number of the last entry of the history.
+	head uint64
+	// part is nil if everything was read.
+	part *Part
+}
+
+// recall reads the state: all of it, or the part on which the plan depends. It adds the items that
+// a partial listing leaves out.
+func (e *Engine) recall(r Request, p *Planned) (known recalled, err error) {
+	err = e.Store.View(func(tx ledger.Tx) (err error) {
+		known.head, _ = tx.Head()
+		p.Known = int(tx.RecordCount())
+		if known.holds, err = tx.Holds(e.Now()); err != nil {
+			return err
+		}
+		if r.OnlyListed && !AnyOrder(p.Items) {
+			p.Recorded, err = tx.Waiting() // nothing is planned for, so nobody would look at the records
+			return err
+		}
+		if r.Part != nil && r.Selection.IsEmpty() {
+			if known.part, err = r.Part(tx, p.Items, r.watch); err != nil {
+				return err
+			}
+		}
+		if known.part == nil {
+			p.Recorded, err = tx.Recorded()
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+	case known.part != nil:
+		p.Items, p.Recorded = known.part.Items, known.part.Recorded
+	case r.Complete != nil:
+		p.Items, err = r.Complete(p.Items, &p.Recorded)
+	}
+	return known, err
+}
+
+func keysOf(items []planner.Item) map[planner.Key]bool {
+	keys := make(map[planner.Key]bool, len(items))
+	for i := range items {
+		keys[items[i].Key] = true
+	}
+	return keys
 }
 
 // ListingError is any error of a listing.
@@ -148,23 +220,6 @@ func AnyOrder(items []planner.Item) bool {
 	return slices.ContainsFunc(items, func(it planner.Item) bool {
 		return it.URLs[planner.Approve] != "" || it.URLs[planner.SetStateDone] != ""
 	})
-}
-
-// merge adds the items that a partial listing leaves out.
-func (r *Request) merge(p *Planned) error {
-	if r.OnlyListed {
-		r.watch = make(map[planner.Key]bool, len(p.Items))
-		for i := range p.Items {
-			r.watch[p.Items[i].Key] = true
-		}
-		p.Listed = r.watch
-	}
-	if r.Complete == nil {
-		return nil
-	}
-	var err error
-	p.Items, err = r.Complete(p.Items, &p.Recorded)
-	return err
 }
 
 func (e *Engine) questions(items []planner.Item, r Request) []planner.Question {

@@ -21,6 +21,7 @@ type sharedState struct{ *state }
 func (s sharedState) View(f func(ledger.Tx) error) error { return f(s) }
 
 func (sharedState) Head() (uint64, string)                        { return 0, "" }
+func (sharedState) RecordCount() uint64                           { return 0 }
 func (sharedState) Recorded() (r planner.Recorded, err error)     { return r, nil }
 func (sharedState) Holds(time.Time) (h []planner.Hold, err error) { return h, nil }
 

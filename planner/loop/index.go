@@ -1,24 +1,21 @@
 package loop
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	codes "github.com/waldur/cscs-storage-sync/planner/reason"
 	"github.com/waldur/cscs-storage-sync/planner/render"
 )
 
 const (
-	// indexChunk is how many items share one value of the index.
-	indexChunk = 500
 	// indexAge is how many audit intervals old an index may be.
 	indexAge = 3
 	// A listing is not believed if it lacks more than shrunkShare of the recorded resources, and at
@@ -48,35 +45,12 @@ func ReadIndex(store ledger.Store, log *slog.Logger) (last Index, err error) {
 	if err != nil {
 		return last, err
 	}
-	parts := make([][]planner.Item, len(chunks))
-	for i, c := range chunks {
-		if parts[i], err = itemsOf(c); err != nil {
-			log.Warn("the last complete listing cannot be read, so it is not used; the next audit "+
-				"makes another", "error", err.Error())
-			return Index{}, nil
-		}
+	if last.Items, err = index.Items(chunks); err != nil {
+		log.Warn("the last complete listing cannot be read, so it is not used; the next audit "+
+			"makes another", "error", err.Error())
+		return Index{}, nil
 	}
-	last.Items = slices.Concat(parts...)
 	return last, nil
-}
-
-// chunkOf returns the form in which the state keeps some items of the index: packed, as a text of
-// JSON.
-func chunkOf(items []planner.Item) json.RawMessage {
-	text := []byte{'"'}
-	return append(base64.StdEncoding.AppendEncode(text, planner.PackItems(items)), '"')
-}
-
-// itemsOf reads what chunkOf made, or the JSON of items that earlier builds made.
-func itemsOf(chunk json.RawMessage) (items []planner.Item, err error) {
-	if len(chunk) == 0 || chunk[0] != '"' {
-		return items, json.Unmarshal(chunk, &items)
-	}
-	packed, err := base64.StdEncoding.DecodeString(strings.Trim(string(chunk), `"`))
-	if err != nil {
-		return nil, err
-	}
-	return planner.UnpackItems(packed)
 }
 
 // index returns the index of the state. It is read once in a round, because planning and applying
@@ -94,9 +68,9 @@ func (r *round) index() (Index, error) {
 
 // isOld reports whether the index is too old to plan against, or has a time in the future. In that
 // case the clock was set back, and nobody knows how old the index is.
-func (l *Loop) isOld(last Index) bool {
+func (l *Loop) isOld(at time.Time) bool {
 	now := l.now()
-	return now.Sub(last.At) > indexAge*l.cfg.AuditInterval || isAhead(now, last.At)
+	return now.Sub(at) > indexAge*l.cfg.AuditInterval || isAhead(now, at)
 }
 
 // indexed completes a partial listing with the items of the last complete one, so that conflicts
@@ -113,7 +87,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 	if err != nil || last.At.IsZero() {
 		return listed, err
 	}
-	if r.loop.isOld(last) {
+	if r.loop.isOld(last.At) {
 		if !r.loop.toldOld.Equal(last.At) {
 			r.loop.log.Warn("the last complete listing is too old to plan against; the records still "+
 				"count", "listed", last.At)
@@ -122,7 +96,7 @@ func (r *round) indexed(listed []planner.Item, recorded *planner.Recorded) ([]pl
 		return listed, nil
 	}
 	return completed(listed, last.Items, func(it *planner.Item) bool {
-		return r.stillCounts(last, it, recorded)
+		return r.stillCounts(last.written, it, recorded)
 	}), nil
 }
 
@@ -160,15 +134,16 @@ func completed(listed, whole []planner.Item, counts func(*planner.Item) bool) []
 
 // stillCounts reports whether an item of the index counts beside a newer listing that lacks it, and
 // updates the item to what is known now. What was applied or archived since the index was made
-// replaces what the index says; the record counts then. If the newer listing has every open order,
+// replaces what the index says; the record counts then. written is what [state.Tx.Written] was when
+// the index's listing began. If the newer listing has every open order,
 // an item whose order it lacks has no order any more: the record counts, and a create without a
 // record is ignored. The limits of any other item are unknown until the next audit.
-func (r *round) stillCounts(last Index, it *planner.Item, recorded *planner.Recorded) bool {
+func (r *round) stillCounts(written uint64, it *planner.Item, recorded *planner.Recorded) bool {
 	if it.Target.IsBranch() {
 		return true
 	}
 	rec, isRecorded := recorded.Records.Of(it.Key)
-	if rec.Seq > last.written || recorded.Archived[it.Key].Seq > last.written {
+	if rec.Seq > written || recorded.Archived[it.Key].Seq > written {
 		return false
 	}
 	if !slices.Contains(orderStatuses, it.Status) || r.orders == nil || r.orders.problem() != nil {
@@ -238,10 +213,7 @@ func (r *round) remember(p *engine.Planned, accepted string) error {
 	if r.loop.Options.DryRun {
 		return nil
 	}
-	var chunks []json.RawMessage
-	for items := range slices.Chunk(p.Items, indexChunk) {
-		chunks = append(chunks, chunkOf(items))
-	}
+	chunks := index.Make(r.loop.cfg.Engine.Settings, p.Items, p.Graph.Loose())
 	return r.loop.cfg.Engine.Remember(p, func(tx ledger.Tx) error {
 		if accepted != "" {
 			if _, err := tx.AppendHistory(ledger.Entry{Who: r.loop.cfg.Engine.Who,

@@ -47,6 +47,6 @@ func (r *round) plan(ctx context.Context) (*engine.Planned, error) {
 	}
 	r.orders = &perStatus{source, map[planner.Status]error{}}
 	r.ask = &engine.Request{Source: branchless{r.orders, r.loop}, OnlyListed: true, Complete: r.indexed,
-		Statuses: orderStatuses}
+		Part: r.part, Statuses: orderStatuses}
 	return r.loop.cfg.Engine.Plan(ctx, *r.ask)
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
+	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
 	"github.com/waldur/cscs-storage-sync/state"
 )
@@ -173,7 +174,7 @@ func TestStillCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &round{orders: &perStatus{failed: c.failed}}
 			it := c.item
-			if got := r.stillCounts(Index{written: 7}, &it, &c.recorded); got != c.counts {
+			if got := r.stillCounts(7, &it, &c.recorded); got != c.counts {
 				t.Fatalf("it counts: %v, want %v", got, c.counts)
 			}
 			if isUnknown := it.Quotas == nil && it.Status == planner.StatusActive; c.counts &&
@@ -364,12 +365,9 @@ func TestTheIndexAgesOut(t *testing.T) {
 			planner.Item{Key: planner.Key{Item: fmt.Sprint(i), System: "capstor",
 				DataType: "store"}, Status: planner.StatusActive})
 	}
-	chunk, err := json.Marshal(listed)
+	chunks := index.Make(&planner.Settings{}, listed, nil)
+	err = store.Update(func(tx ledger.Tx) error { return tx.SetIndex(now, 0, chunks) })
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Update(
-		func(tx ledger.Tx) error { return tx.SetIndex(now, 0, []json.RawMessage{chunk}) }); err != nil {
 		t.Fatal(err)
 	}
 	l := &Loop{clock: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)),
