@@ -1,9 +1,7 @@
 package planner_test
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -16,173 +14,6 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/near"
 )
-
-// site is a site between two listings: what the last complete one had, and what a newer one of some
-// resources has.
-type site struct {
-	settings        *planner.Settings
-	listed, indexed []planner.Item
-	recorded        planner.Recorded
-	// then are the records at the last complete listing.
-	then []planner.Record
-}
-
-// drawSite draws a site with many more resources than a plan is about.
-func drawSite(t *rapid.T) (*site, *planner.Input, *model) {
-	w, m := drawInput(t)
-	w.Settings.Parents, w.Complete, w.Selection = planner.ParentsCreate, false, planner.Selection{}
-	w.Settings.Systems[0].Quota.ProjectIDs = planner.ProjectRange{}
-	if !oneIn(t, 4, "places around everything") {
-		w.Items = slices.DeleteFunc(w.Items, func(it planner.Item) bool {
-			return !it.Target.IsBranch() && strings.Count(it.MountPath, "/") < 5
-		})
-	}
-	s := &site{settings: w.Settings, recorded: w.Recorded}
-	recorded := slices.Collect(w.Recorded.Records.All())
-	for i := range rapid.IntRange(0, 40).Draw(t, "others") {
-		it, rec := drawOther(t, i)
-		w.Items = append(w.Items, it)
-		m.put(it.MountPath[1:], rec.Group, rec.Mode)
-		rec.Inode = cmp.Or(rec.Inode, m.dirs[it.MountPath[1:]].Inode)
-		if !oneIn(t, 4, "new") {
-			recorded = append(recorded, rec)
-		}
-	}
-	drawExtremes(t, w)
-	isIdle := oneIn(t, 8, "no resource listed")
-	for _, it := range w.Items {
-		switch {
-		case isIdle && !it.Target.IsBranch():
-			s.indexed = append(s.indexed, it)
-		case oneIn(t, 10, "only in the newer listing"):
-			s.listed = append(s.listed, it)
-		case it.Target.IsBranch() && rapid.Bool().Draw(t, "branch in both"),
-			!it.Target.IsBranch() && oneIn(t, 8, "resource in both"):
-			s.listed, s.indexed = append(s.listed, it), append(s.indexed, before(t, it))
-		default:
-			s.indexed = append(s.indexed, it)
-		}
-	}
-	if w.Settings.Systems[0].Quota.By == planner.ByDirectory {
-		for i := range recorded {
-			recorded[i].QuotaBy, recorded[i].QuotaID = planner.ByDirectory, 0
-		}
-	}
-	for _, r := range recorded {
-		s.then = append(s.then, drawThen(t, r)...)
-	}
-	for i := range recorded {
-		recorded[i].Unfinished = oneIn(t, 15, "unfinished")
-	}
-	if d, ok := m.dirs["capstor/store/cscs/eth"]; ok && oneIn(t, 4, "unfinished customer") {
-		eth := tree()[1]
-		recorded = append(recorded, planner.Record{Key: eth.Key, Address: eth.MountPath,
-			System: "capstor", Storage: eth.MountPath[1:], Target: eth.Target, Inode: d.Inode, At: now, Unfinished: true})
-	}
-	s.recorded.Records = records(recorded...).Records
-	return s, w, m
-}
-
-// drawOther draws a resource and its record, most of them far from all others.
-func drawOther(t *rapid.T, i int) (planner.Item, planner.Record) {
-	own := fmt.Sprintf("c%d", i)
-	customer := pick(t, "customer", own, own, own, "eth", "uzh", "epfl/lab")
-	group := rapid.IntRange(40000, 50000).Draw(t, "group")
-	if oneIn(t, 6, "shared group") {
-		group = rapid.IntRange(30500, 30504).Draw(t, "group")
-	}
-	it := project(fmt.Sprintf("x%d", i), int64(group))
-	it.MountPath = fmt.Sprintf("/capstor/store/cscs/%s/x%d", customer, i)
-	if oneIn(t, 4, "another has its path") {
-		it.MountPath = fmt.Sprintf("/capstor/store/cscs/shared/x%d%s", i/3,
-			pick(t, "in it", "", "", "/inner"))
-	}
-	it.Parent = id(pick(t, "above", "eth", "uzh"))
-	rec := planner.Record{Key: it.Key, Address: it.MountPath, System: "capstor",
-		Storage: it.MountPath[1:], Target: it.Target, Group: planner.GID(it.GID), Mode: 0o2770,
-		QuotaBy: planner.ByGroup, QuotaID: uint32(it.GID), At: now,
-		Claim: planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib)}}
-	switch pick(t, "odd", "", "", "", "", "group", "quota", "place", "key",
-		"project", "inode") {
-	case "group":
-		rec.Group++
-	case "quota":
-		rec.QuotaID = uint32(rapid.IntRange(30500, 30504).Draw(t, "quota"))
-	case "place":
-		rec.Storage = fmt.Sprintf("capstor/store/cscs/eth/p%d", rapid.IntRange(0, 5).Draw(t, "old"))
-	case "key":
-		rec.Key.System = "cscs-capstor"
-	case "project":
-		rec.Project = 30503
-	case "inode":
-		rec.Inode = uint64(rapid.IntRange(101, 104).Draw(t, "inode"))
-	}
-	return it, rec
-}
-
-// drawExtremes draws what makes resources depend on others that are far away.
-func drawExtremes(t *rapid.T, w *planner.Input) {
-	if oneIn(t, 3, "quotas of directories") {
-		w.Settings.Systems[0].Quota.By = planner.ByDirectory
-	}
-	if oneIn(t, 3, "override of a customer") {
-		w.Overrides = append(w.Overrides, ofCustomer{says{then: drawWishes(t)},
-			pick(t, "customer", "eth", "cscs")})
-	}
-	hasNameless := false
-	for _, it := range slices.Clone(w.Items) {
-		if it.Key.System == "capstor" && oneIn(t, 15, "under two keys") {
-			it.Key.System = "cscs-capstor"
-			it.MountPath = pick(t, "second path", it.MountPath, "/capstor/store/cscs/far/"+it.Name)
-			w.Items = append(w.Items, it)
-		}
-		if !hasNameless && !it.Target.IsBranch() && oneIn(t, 15, "also without an id") {
-			it.Key.Item, hasNameless = "", true
-			w.Items = append(w.Items, it)
-		}
-	}
-	for _, at := range []string{"uzh", "eth/p1", "eth/p2/inner", "c0", "c1", "far"} {
-		if oneIn(t, 4, "customer") {
-			it := tree()[1]
-			it.Key.Item, it.Name, it.MountPath = id(at), at, "/capstor/store/cscs/"+at
-			w.Items = append(w.Items, it)
-		}
-	}
-}
-
-// ofCustomer is an override that matches the resources of a customer.
-type ofCustomer struct {
-	says
-	customer string
-}
-
-func (o ofCustomer) Matches(f planner.Facts) bool { return f.Customer == o.customer }
-
-// before draws how an item was in the last complete listing.
-func before(t *rapid.T, it planner.Item) planner.Item {
-	switch pick(t, "before", "", "", "status", "group", "path") {
-	case "status":
-		it.Status, it.URLs = planner.StatusActive, nil
-	case "group":
-		it.GID++
-	case "path":
-		it.MountPath += "-before"
-	}
-	return it
-}
-
-// drawThen draws what was recorded at the last complete listing of what is recorded now.
-func drawThen(t *rapid.T, r planner.Record) []planner.Record {
-	switch pick(t, "then", "same", "same", "same", "not", "group", "place") {
-	case "not":
-		return nil
-	case "group":
-		r.Group++
-	case "place":
-		r.Storage += "-then"
-	}
-	return []planner.Record{r}
-}
 
 // whole returns everything that counts: the newer listing, and what it lacks of the last complete
 // one, whose tenants and customers are believed.
@@ -207,7 +38,7 @@ func whole(listed, indexed []planner.Item) []planner.Item {
 }
 
 // part finds the part of the site on which a plan for the watched resources depends.
-func (s *site) part(t *rapid.T, watch map[planner.Key]bool) near.Part {
+func (s *site) part(t rapid.TB, watch map[planner.Key]bool) near.Part {
 	audit := planner.Desire(&planner.Input{Settings: s.settings, Items: s.indexed, Now: now,
 		Recorded: planner.Recorded{Records: records(s.then...).Records}})
 	chunks := index.Make(s.settings, s.indexed, audit.Loose())
@@ -281,34 +112,51 @@ func TestThePartIsEnough(t *testing.T) {
 				w.Watch[it.Key] = oneIn(t, 8, "watched")
 			}
 		}
-		p := s.part(t, w.Watch)
-		some := *w
-		some.Items = whole(p.Listed, p.Indexed)
-		some.Recorded.Records = p.Records
-		items, left = items+len(w.Items), left+len(w.Items)-len(some.Items)
-		g, h := planner.Desire(w), planner.Desire(&some)
-		seen := m.observe(h)
-		if h.NeedsAll(&seen, p.IDs) {
+		all, some, isEnough := s.compare(t, w, m)
+		if !isEnough {
 			t.Skip("everything counts")
 		}
-		all, part := planner.Compare(g, m.observe(g), planner.Context{}), planner.Compare(h, seen,
-			planner.Context{})
-		samePlans(t, w, all, part)
-		for k := range w.Watch {
-			x, _ := g.Watched(k)
-			y, _ := h.Watched(k)
-			if !reflect.DeepEqual(x, y) {
-				t.Fatalf("of the whole site\n%+v\nof a part\n%+v", x, y)
-			}
-		}
+		items, left = items+all, left+all-some
 	})
 	if left*5 < items {
 		t.Errorf("of %d items, parts leave out only %d", items, left)
 	}
 }
 
+// compare compares the plan of the part with the plan of the whole site, and returns how many items
+// both have. isEnough is false if the part says itself that it is not enough.
+func (s *site) compare(t rapid.TB, w *planner.Input, m *model) (all, some int, isEnough bool) {
+	p := s.part(t, w.Watch)
+	of := *w
+	of.Items = whole(p.Listed, p.Indexed)
+	of.Recorded.Records = p.Records
+	g, h := planner.Desire(w), planner.Desire(&of)
+	seen := m.observe(h)
+	if h.NeedsAll(&seen, p.IDs) {
+		return 0, 0, false
+	}
+	samePlans(t, w, planner.Compare(g, m.observe(g), planner.Context{}),
+		planner.Compare(h, seen, planner.Context{}))
+	for k := range w.Watch {
+		if k.Item == "" {
+			continue // no plan is about it: it is always blocked
+		}
+		x, _ := g.Watched(k)
+		y, _ := h.Watched(k)
+		if !reflect.DeepEqual(x, y) {
+			t.Fatalf("of the whole site\n%+v\nof a part\n%+v", x, y)
+		}
+	}
+	for old, now := range h.Renamed() {
+		if g.Renamed()[old] != now {
+			t.Fatalf("a part renames %v to %v, and the whole site does not", old, now)
+		}
+	}
+	return len(w.Items), len(of.Items), true
+}
+
 // samePlans compares plans. A plan of a part does not warn of resources that it is not about.
-func samePlans(t *rapid.T, w *planner.Input, plans ...*planner.Plan) {
+func samePlans(t rapid.TB, w *planner.Input, plans ...*planner.Plan) {
 	others := map[string]bool{}
 	for _, it := range w.Items {
 		others[it.MountPath] = others[it.MountPath] || !w.Watch[it.Key]
@@ -333,5 +181,61 @@ func samePlans(t *rapid.T, w *planner.Input, plans ...*planner.Plan) {
 		t.Fatalf("of the whole site\n%s\nof a part\n%s",
 			strings.Join(a[max(first-12, 0):min(first+25, len(a))], "\n"),
 			strings.Join(b[max(first-3, 0):min(first+25, len(b))], "\n"))
+	}
+}
+
+// TestThePartHasWhatIsFar: what decides about an order can be far from its resource. In each site,
+// the plan of the part is the plan of the whole.
+func TestThePartHasWhatIsFar(t *testing.T) {
+	order := project("new", 30500, ordered(planner.StatusPending))
+	customer := func(name, path string) planner.Item {
+		it := tree()[1]
+		it.Key.Item, it.Name, it.MountPath, it.Parent = id(name), name, path, ""
+		return it
+	}
+	far := at("/capstor/store/far/away")
+	for name, change := range map[string]func(*site){
+		"an enclosing resource that encloses a customer": func(s *site) {
+			s.listed[0].MountPath = "/capstor/odd/new"
+			s.indexed = append(s.indexed, project("odd", 30501, at("/capstor/odd")),
+				customer("c", "/capstor/odd/deep/c"))
+		},
+		"a sharer inside a resource that encloses a customer": func(s *site) {
+			s.indexed = append(s.indexed, project("odd", 30501, at("/capstor/odd")),
+				customer("c", "/capstor/odd/c"), project("sharer", 30500, at("/capstor/odd/sharer")))
+		},
+		"an archived directory of another key of a neighbour": func(s *site) {
+			it, old := project("neighbour", 30501), order.Key
+			old.Item, old.System = id("neighbour"), "cscs-capstor"
+			s.indexed = append(s.indexed, it, project("neighbour", 30502, far,
+				func(it *planner.Item) { it.Key = old }))
+			s.recorded.Archived = map[planner.Key]planner.Archived{old: {Key: old,
+				Address: it.MountPath, System: "capstor", Storage: it.MountPath[1:],
+				Archive: "capstor/.trash/n", Group: 30502, Mode: 0o2770}}
+		},
+		"a customer that names the order": func(s *site) {
+			it := customer("c", "/capstor/store/far")
+			it.URLs = order.URLs
+			s.listed = append(s.listed, it)
+		},
+		"a customer without an id": func(s *site) {
+			it := customer("c", "/capstor/store/far")
+			it.Key.Item = ""
+			s.listed[0].Parent = ""
+			s.listed = append(s.listed, it)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &site{settings: testSettings(), listed: []planner.Item{order}, indexed: tree()}
+			s.settings.Systems[0].Quota.Shared = planner.SharedSum
+			change(s)
+			w := &planner.Input{Settings: s.settings, Items: whole(s.listed, s.indexed), Now: now,
+				Recorded:  s.recorded,
+				Overrides: []planner.Override{ofCustomer{says{then: limits(tib, 2*tib)}, "c"}},
+				Watch:     map[planner.Key]bool{order.Key: true}}
+			if _, _, isEnough := s.compare(t, w, newModel()); !isEnough {
+				t.Error("the whole site is read")
+			}
+		})
 	}
 }

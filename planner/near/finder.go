@@ -21,7 +21,9 @@ type finder struct {
 	indexed map[identity]*planner.Item
 	listed  map[planner.Key]bool
 	records map[planner.Key]planner.Record
-	ids     map[uint32]bool
+	// archived are the keys of the archive register, by item id.
+	archived map[string][]planner.Key
+	ids      map[uint32]bool
 	// items are those whose records and branches are to be found, and settled those whose verdict
 	// counts too.
 	items, settled []*planner.Item
@@ -35,7 +37,8 @@ func newFinder(site Site) *finder {
 	f := &finder{Site: site, branches: map[planner.Key]*planner.Item{},
 		resources: map[planner.Key]bool{},
 		indexed:   map[identity]*planner.Item{}, listed: map[planner.Key]bool{},
-		records: map[planner.Key]planner.Record{}, ids: map[uint32]bool{},
+		records: map[planner.Key]planner.Record{}, archived: map[string][]planner.Key{},
+		ids:       map[uint32]bool{},
 		isSettled: map[identity]bool{},
 		ofItem:    map[string][]planner.Record{}, isAsked: map[string]bool{}}
 	for i := range site.Listed {
@@ -54,6 +57,9 @@ func newFinder(site Site) *finder {
 	})
 	for _, r := range site.Loose {
 		f.records[r.Key] = r
+	}
+	for k := range site.Archived {
+		f.archived[k.Item] = append(f.archived[k.Item], k)
 	}
 	return f
 }
@@ -78,8 +84,9 @@ func identityOf(it *planner.Item) identity {
 }
 
 // begin adds what no other item leads to: those with an order, because an order belongs to one
-// resource only; those without an id; the watched resources that are not listed any more; and the
-// tenants and customers with a directory that an apply left unfinished.
+// resource only; those without an id, which are above everything that names nothing above it; the
+// watched resources that are not listed any more; and the tenants and customers with a directory
+// that an apply left unfinished.
 func (f *finder) begin() error {
 	ordered, err := f.Items.Ordered()
 	if err != nil {
@@ -92,6 +99,14 @@ func (f *finder) begin() error {
 		return err
 	}
 	f.include(nameless...)
+	for k, it := range f.branches {
+		if k.Item != "" && len(it.URLs) == 0 {
+			continue
+		}
+		if _, err := f.item(k); err != nil {
+			return err
+		}
+	}
 	for k, is := range f.Watch {
 		if !is || f.branches[k] != nil && !f.records[k].Unfinished {
 			continue
@@ -131,8 +146,8 @@ func (f *finder) settle(it *planner.Item) {
 }
 
 // item adds the item with a key to the part, which may be in the index or only in the newer
-// listing, and returns it. It also adds the item under the keys of other systems, because a record or an
-// entry of the archive register follows its resource when the system is renamed.
+// listing, and returns it. It also adds the item under the keys of other systems, because a record
+// or an entry of the archive register follows its resource when the system is renamed.
 func (f *finder) item(k planner.Key) (all []*planner.Item, err error) {
 	found, err := f.Items.OfItem(k.Item)
 	isIndexed := false
@@ -185,26 +200,40 @@ func (f *finder) run() error {
 
 // follow adds the records of an item and what is above it.
 func (f *finder) follow(it *planner.Item) error {
-	if _, asked := f.ofItem[it.Key.Item]; !asked {
-		records, err := f.RecordsOf(it.Key.Item)
-		if err != nil {
-			return err
-		}
-		f.ofItem[it.Key.Item] = records
-		for _, r := range records {
-			f.records[r.Key] = r
-			if r.Key == it.Key {
-				continue
-			}
-			if _, err := f.item(r.Key); err != nil { // its system may have been renamed
-				return err
-			}
-		}
+	if err := f.recorded(it); err != nil {
+		return err
 	}
 	if above := it.Above(); above.Item != "" && f.indexed[identity{key: above}] == nil &&
 		!f.listed[above] {
 		_, err := f.item(above)
 		return err
+	}
+	return nil
+}
+
+// recorded adds the records of an item, and the items with the keys under which it is recorded or
+// archived: its system may have been renamed.
+func (f *finder) recorded(it *planner.Item) error {
+	if _, asked := f.ofItem[it.Key.Item]; asked {
+		return nil
+	}
+	records, err := f.RecordsOf(it.Key.Item)
+	if err != nil {
+		return err
+	}
+	f.ofItem[it.Key.Item] = records
+	keys := slices.Clone(f.archived[it.Key.Item])
+	for _, r := range records {
+		f.records[r.Key] = r
+		keys = append(keys, r.Key)
+	}
+	for _, k := range keys {
+		if k == it.Key {
+			continue
+		}
+		if _, err := f.item(k); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -233,7 +262,8 @@ func (f *finder) surround(it *planner.Item) error {
 
 func (f *finder) watches(k planner.Key) bool { return f.Watch[k] || f.resources[k] }
 
-// around adds what is at a place, inside it, or above it.
+// around adds what is at a place, inside it, or above it. A resource above it counts only if it may
+// have its own place, which depends on everything inside that.
 func (f *finder) around(place string) error {
 	if f.isAsked[place] {
 		return nil
@@ -244,6 +274,12 @@ func (f *finder) around(place string) error {
 		return err
 	}
 	f.include(found...)
+	for _, it := range found {
+		at, _ := f.Settings.PlaceOf(it)
+		if !it.Target.IsBranch() && it.Status != planner.StatusRemoved && planner.Inside(place, at) {
+			f.settle(it)
+		}
+	}
 	for _, b := range f.branchesAround(place) {
 		if _, err := f.item(b.Key); err != nil {
 			return err
@@ -276,10 +312,9 @@ func (f *finder) claims(it *planner.Item) error {
 	for i := range f.ofItem[it.Key.Item] {
 		add(ids, f.ofItem[it.Key.Item][i].IDs())
 	}
-	for k, a := range f.Archived {
-		if k.Item == it.Key.Item {
-			add(ids, a.IDs())
-		}
+	for _, k := range f.archived[it.Key.Item] {
+		a := f.Archived[k]
+		add(ids, a.IDs())
 	}
 	for id := range ids {
 		if err := f.id(id); err != nil {
