@@ -36,8 +36,9 @@ func drawSite(t *rapid.T) (*site, *planner.Input, *model) {
 	for i := range rapid.IntRange(0, 40).Draw(t, "others") {
 		it, rec := drawOther(t, i)
 		w.Items = append(w.Items, it)
-		m.put(it.MountPath[1:], rec.Group, rec.Mode)
-		rec.Inode = cmp.Or(rec.Inode, m.dirs[it.MountPath[1:]].Inode)
+		at, _ := w.Settings.PlaceOf(&it)
+		m.put(at, rec.Group, rec.Mode)
+		rec.Inode = cmp.Or(rec.Inode, m.dirs[at].Inode)
 		switch pick(t, "known", "recorded", "recorded", "recorded", "new", "archived") {
 		case "recorded":
 			recorded = append(recorded, rec)
@@ -47,6 +48,7 @@ func drawSite(t *rapid.T) (*site, *planner.Input, *model) {
 		}
 	}
 	drawExtremes(t, w)
+	drawSystems(t, w, m)
 	isIdle := oneIn(t, 8, "no resource listed")
 	for _, it := range w.Items {
 		switch {
@@ -97,8 +99,16 @@ func drawOther(t *rapid.T, i int) (planner.Item, planner.Record) {
 			pick(t, "in it", "", "", "/inner"))
 	}
 	it.Parent = id(pick(t, "above", "eth", "uzh"))
-	rec := planner.Record{Key: it.Key, Address: it.MountPath, System: "capstor",
-		Storage: it.MountPath[1:], Target: it.Target, Group: planner.GID(it.GID), Mode: 0o2770,
+	storage := ""
+	switch pick(t, "where", "", "", "", "", "vast", "two paths") {
+	case "vast":
+		it.Key.System, it.MountPath = "vast", fmt.Sprintf("/vast/store/cscs/eth/p%d", i)
+	case "two paths":
+		it.MountPath = fmt.Sprintf(pick(t, "path", "/scratch/x%d", "/capstor/legacy/x%d"), i/3)
+		storage = fmt.Sprintf("capstor/legacy/x%d", i/3)
+	}
+	rec := planner.Record{Key: it.Key, Address: it.MountPath, System: it.Key.System,
+		Storage: cmp.Or(storage, it.MountPath[1:]), Target: it.Target, Group: planner.GID(it.GID), Mode: 0o2770,
 		QuotaBy: planner.ByGroup, QuotaID: uint32(it.GID), At: now,
 		Claim: planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib)}}
 	switch pick(t, "odd", "", "", "", "", "group", "quota", "place", "key",
@@ -165,6 +175,23 @@ func drawExtremes(t *rapid.T, w *planner.Input) {
 	for i := range w.Items {
 		if oneIn(t, 10, "names nothing above it") {
 			w.Items[i].Parent = ""
+		}
+	}
+}
+
+// drawSystems draws how the systems set quotas. Both may be on one filesystem.
+func drawSystems(t *rapid.T, w *planner.Input, m *model) {
+	first, second := &w.Settings.Systems[0], &w.Settings.Systems[1]
+	first.Quota.OnRemove = pick(t, "on remove", "keep", planner.OnRemoveFreeze,
+		planner.OnRemoveRemove)
+	first.Traits.FollowsRename = rapid.Bool().Draw(t, "follows a rename")
+	if oneIn(t, 3, "one filesystem") {
+		m.mounts["vast"] = m.mounts["capstor"]
+		second.Quota, second.Traits = first.Quota, first.Traits
+		second.Quota.Shared = pick(t, "shared on vast", planner.SharedRefuse, planner.SharedSum,
+			planner.SharedMax)
+		if first.Quota.By != planner.ByDirectory {
+			second.Quota.By = pick(t, "by on vast", planner.ByGroup, planner.ByProject)
 		}
 	}
 }
