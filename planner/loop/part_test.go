@@ -72,8 +72,16 @@ func (s *partSite) audit(t *rapid.T) error {
 	for i := range rapid.IntRange(1, 30).Draw(t, "items") {
 		s.items = append(s.items, partItem(i, fmt.Sprintf("/capstor/c%d/p%d",
 			rapid.IntRange(0, 9).Draw(t, "customer"), i), rapid.IntRange(2000, 2015).Draw(t, "gid")))
+		if it := &s.items[i+1]; rapid.IntRange(0, 4).Draw(t, "is not active") == 0 {
+			it.Status = rapid.SampledFrom(append(orderStatuses, planner.StatusRemoved)).Draw(t, "status")
+			if rapid.Bool().Draw(t, "has an order") {
+				it.URLs = partOrder(400 + i)
+			}
+		}
 	}
-	return s.store.Update(func(tx ledger.Tx) error {
+	var written uint64
+	var g *planner.Graph
+	err := s.store.Update(func(tx ledger.Tx) error {
 		for i := range s.items[1:] {
 			r := partRecord(&s.items[i+1])
 			switch rapid.IntRange(0, 9).Draw(t, "recorded") {
@@ -89,14 +97,19 @@ func (s *partSite) audit(t *rapid.T) error {
 			}
 		}
 		known, err := tx.Recorded()
-		if err != nil {
-			return err
-		}
-		g := planner.Desire(&planner.Input{Settings: s.loop.cfg.Engine.Settings, Items: s.items,
+		written = tx.Written()
+		g = planner.Desire(&planner.Input{Settings: s.loop.cfg.Engine.Settings, Items: s.items,
 			Complete: true, Recorded: known})
-		return tx.SetIndex(s.now, tx.Written(), index.Make(s.loop.cfg.Engine.Settings, s.items,
-			g.Loose()))
+		return err
 	})
+	for range rapid.IntRange(0, 2).Draw(t, "changes during the audit") {
+		err = errors.Join(err, s.change(t))
+	}
+	return errors.Join(err, s.store.Update(func(tx ledger.Tx) error {
+		_, err := tx.Rename(g.Renamed())
+		return errors.Join(err, tx.SetIndex(s.now, written,
+			index.Make(s.loop.cfg.Engine.Settings, s.items, g.Loose())))
+	}))
 }
 
 // change does what an apply, a person or a renamed system may have done since.
@@ -104,7 +117,7 @@ func (s *partSite) change(t *rapid.T) error {
 	it := s.items[rapid.IntRange(1, len(s.items)-1).Draw(t, "changed")]
 	return s.store.Update(func(tx ledger.Tx) (err error) {
 		r := partRecord(&it)
-		switch rapid.IntRange(0, 4).Draw(t, "change") {
+		switch rapid.IntRange(0, 6).Draw(t, "change") {
 		case 0:
 			r.Group, r.QuotaID = 2000, 2000
 			err = tx.PutRecord(r)
@@ -119,7 +132,12 @@ func (s *partSite) change(t *rapid.T) error {
 			err = errors.Join(err, tx.PutArchived(planner.Archived{Key: it.Key, Address: it.MountPath,
 				System: "capstor", Storage: r.Storage, Archive: "capstor/.trash/" + it.Name, Inode: 7,
 				Group: r.Group, QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, At: s.now}))
-		case 4: // a create of a resource that no audit has listed
+		case 4: // an apply that left a directory unfinished
+			r.Unfinished = true
+			err = tx.PutRecord(r)
+		case 5: // a rescan that found no archive
+			err = tx.ReplaceArchiveRegister(nil)
+		case 6: // a create of a resource that no audit has listed
 			it = partItem(100+rapid.IntRange(0, 9).Draw(t, "new"), it.MountPath+"0", 2001)
 			err = tx.PutRecord(partRecord(&it))
 		}
@@ -138,15 +156,17 @@ func (s *partSite) list(t *rapid.T) []planner.Item {
 		}
 		it.Status = rapid.SampledFrom([]planner.Status{planner.StatusPending, planner.StatusUpdating,
 			planner.StatusRemoving}).Draw(t, "status")
-		it.NewQuotas, it.URLs = it.Quotas, map[planner.Callback]string{}
-		for name, verb := range map[planner.Callback]string{planner.Approve: "approve_by_provider",
-			planner.SetStateDone: "set_state_done"} {
-			it.URLs[name] = fmt.Sprintf("https://waldur.example.com/api/marketplace-orders/%s/%s/",
-				uuid(300+i), verb)
-		}
+		it.NewQuotas, it.URLs = it.Quotas, partOrder(300+i)
 		listed = append(listed, it)
 	}
 	return listed
+}
+
+// partOrder returns the callbacks of an order with this number.
+func partOrder(n int) map[planner.Callback]string {
+	const base = "https://waldur.example.com/api/marketplace-orders/"
+	return map[planner.Callback]string{planner.Approve: base + uuid(n) + "/approve_by_provider/",
+		planner.SetStateDone: base + uuid(n) + "/set_state_done/"}
 }
 
 // plan makes the plan for what is listed, from some items and records.
@@ -186,7 +206,7 @@ func TestPartIsThePlanOfTheWhole(t *testing.T) {
 		if err == nil {
 			err = s.audit(t)
 		}
-		for range rapid.IntRange(0, 3).Draw(t, "changes") {
+		for range rapid.IntRange(0, 5).Draw(t, "changes") {
 			err = errors.Join(err, s.change(t))
 		}
 		if err != nil {
