@@ -27,8 +27,10 @@ const (
 	// itemsInChunk is how many items share a chunk, and postingsInPart how many postings.
 	itemsInChunk   = 250
 	postingsInPart = 2048
-	// mostLoose is how many keys of loose records an index has at most.
-	mostLoose = 10_000
+	// mostLoose is how many keys of loose records an index has at most, and mostOrdered how many items
+	// with an order.
+	mostLoose   = 10_000
+	mostOrdered = 10_000
 )
 
 // ErrForm means that an index cannot be used: it has another form, was made under another
@@ -45,7 +47,7 @@ type head struct {
 	First []string `json:"first"`
 	Parts []uint32 `json:"parts"`
 	// Loose are the keys of records that cannot be found by their items. Crowded means that there are
-	// too many to have them here.
+	// too many of them, or of items with an order, to have them here: then the last chunk has none.
 	Loose   []planner.Key `json:"loose"`
 	Crowded bool          `json:"crowded,omitempty"`
 }
@@ -55,9 +57,6 @@ type head struct {
 func Make(s *planner.Settings, items []planner.Item, loose []planner.Key) []json.RawMessage {
 	sorted := sortByPlace(s, items)
 	h := head{Version: version, Settings: s.Fingerprint, Loose: loose}
-	if h.Crowded = len(loose) > mostLoose; h.Crowded {
-		h.Loose = nil
-	}
 	chunks := []json.RawMessage{nil} // the head
 	var ordered []planner.Item
 	var posted []uint64
@@ -77,6 +76,9 @@ func Make(s *planner.Settings, items []planner.Item, loose []planner.Key) []json
 	for part := range slices.Chunk(slices.Compact(posted), postingsInPart) {
 		h.Parts = append(h.Parts, uint32(part[0]>>32))
 		chunks = append(chunks, encodePart(part))
+	}
+	if h.Crowded = len(loose) > mostLoose || len(ordered) > mostOrdered; h.Crowded {
+		h.Loose, ordered = nil, nil
 	}
 	chunks = append(chunks, encode(planner.PackItems(ordered)))
 	text, err := json.Marshal(h)

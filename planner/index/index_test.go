@@ -175,10 +175,18 @@ func TestOtherForms(t *testing.T) {
 	if loose, few := x.Loose(); err != nil || !few || len(loose) != 1 || loose[0].Item != "b" {
 		t.Errorf("loose are %v, %v", loose, err)
 	}
-	many := Make(s, nil, make([]planner.Key, mostLoose+1))
-	x, err = Open(s, func(n int) (json.RawMessage, error) { return many[n], nil })
-	if loose, few := x.Loose(); err != nil || few || len(loose) > 0 {
-		t.Errorf("of too many, %d are kept: %v", len(loose), err)
+	ordered := make([]planner.Item, mostOrdered+1)
+	for i := range ordered {
+		ordered[i].Status = planner.StatusPending
+	}
+	for _, many := range [][]json.RawMessage{Make(s, nil, make([]planner.Key, mostLoose+1)),
+		Make(s, ordered, nil)} {
+		x, err = Open(s, func(n int) (json.RawMessage, error) { return many[n], nil })
+		loose, few := x.Loose()
+		kept, err2 := x.Ordered()
+		if err := errors.Join(err, err2); err != nil || few || len(loose)+len(kept) > 0 {
+			t.Errorf("of too many, %d and %d are kept: %v", len(loose), len(kept), err)
+		}
 	}
 }
 

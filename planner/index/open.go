@@ -45,7 +45,7 @@ func Open(s *planner.Settings, read func(n int) (json.RawMessage, error)) (*Inde
 }
 
 // Loose returns the keys of the records that cannot be found by their items; false if there were
-// too many to keep them.
+// too many of them, or of items with an order, to keep them.
 func (x *Index) Loose() ([]planner.Key, bool) { return x.head.Loose, !x.head.Crowded }
 
 // Around returns the items whose places are at a storage path, inside it, or above it.
