@@ -2,6 +2,7 @@ package loop
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/engine"
@@ -64,20 +65,15 @@ func readSite(tx ledger.Tx, s *planner.Settings) (*near.Site, error) {
 	if site.Archived, err = tx.Archived(); err != nil {
 		return nil, err
 	}
-	isRead := make(map[planner.Key]bool, len(loose)+len(since))
-	for _, keys := range [][]planner.Key{loose, since} {
-		for _, k := range keys {
-			if isRead[k] {
-				continue
-			}
-			isRead[k] = true
-			rec, recorded, err := tx.Record(k)
-			if err != nil {
-				return nil, err
-			}
-			if recorded {
-				site.Loose = append(site.Loose, rec)
-			}
+	keys := slices.Concat(loose, since)
+	slices.SortFunc(keys, planner.Key.Compare)
+	for _, k := range slices.Compact(keys) {
+		rec, recorded, err := tx.Record(k)
+		if err != nil {
+			return nil, err
+		}
+		if recorded {
+			site.Loose = append(site.Loose, rec)
 		}
 	}
 	return site, nil
