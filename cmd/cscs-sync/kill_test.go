@@ -440,11 +440,12 @@ func (s *service) tree() string {
 // attempts are what tells manifests of the same directory apart: killed attempts leave theirs.
 var attempts = regexp.MustCompile(`~[0-9a-f]{16}\b`)
 
-// pulled is the state without what must differ from run to run: the history, inode numbers and times of birth.
+// pulled is the state without what must differ from run to run: the history, inode numbers, times of birth, and what was
+// written how often.
 func (s *service) pulled() string {
 	var doc map[string]any
 	s.check(json.Unmarshal([]byte(s.ok("state", "pull")), &doc))
-	for _, name := range []string{"history", "plans", "head", "roots", "approvals", "index", "made", "at"} {
+	for _, name := range []string{"history", "plans", "head", "roots", "approvals", "index", "made", "at", "written"} {
 		delete(doc, name)
 	}
 	text, err := json.MarshalIndent(doc, "", " ")

@@ -52,6 +52,7 @@ type tx struct {
 
 func (t *tx) Head() (uint64, string)                  { return 0, "" }
 func (t *tx) Recorded() (planner.Recorded, error)     { return t.recorded, nil }
+func (t *tx) RecordCount() uint64                     { return uint64(t.recorded.Records.Len()) }
 func (t *tx) Holds(time.Time) ([]planner.Hold, error) { return nil, nil }
 func (t *tx) Plan(id string) (p ledger.Plan, ok bool, e error) {
 	p, ok = t.plans[id]
