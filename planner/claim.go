@@ -229,17 +229,20 @@ func (r *recordedClaim) counts() bool {
 
 // eachRecorded calls count with each claim that counts as recorded and not as wanted: of blocked,
 // unlisted, unmanaged, removing, archived and unselected resources. count reports whether the claim
-// counts; of each resource at most one does. The files of an archived directory still belong to its
-// group, but nothing is wanted for it, so it does not conflict under shared = "refuse".
+// counts; of each resource at most one does on each quota. The files of an archived directory still
+// belong to its group, but nothing is wanted for it, so it does not conflict under
+// shared = "refuse".
 func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) bool) {
 	counted := map[Key]bool{} // resources that do not count as wanted
 	add := func(key Key, system string, id QuotaID, r recordedClaim) {
 		r.system = g.input.Settings.SystemNamed(system)
-		if counted[key] || id.By == "" || r.system == nil || !r.system.Quota.Sets() {
+		if id.By == "" || r.system == nil || !r.system.Quota.Sets() {
 			return
 		}
 		r.subject = id.On(mounts[system].Filesystem)
-		counted[key] = count(r)
+		if !counted[key] || r.archived && g.recordedSubject(key, mounts) != r.subject {
+			counted[key] = count(r) || counted[key]
+		}
 	}
 	for i := range g.nodes {
 		if n := &g.nodes[i]; n.record >= 0 && !n.counted() {
@@ -259,6 +262,13 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 				archived: true})
 		}
 	}
+}
+
+// recordedSubject returns the quota identity that a resource is recorded with.
+func (g *Graph) recordedSubject(k Key, mounts map[string]Mount) Subject {
+	r, _ := g.input.Recorded.Records.Of(k)
+	id, _ := r.Limited()
+	return id.On(mounts[r.System].Filesystem)
 }
 
 // counted reports whether the node's claim counts as wanted.

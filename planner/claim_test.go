@@ -137,6 +137,23 @@ func TestArchivedClaims(t *testing.T) {
 	}
 }
 
+// TestArchivedAndRecordedClaims: a resource that is archived and recorded counts once on one quota,
+// and on each of two, whoever else uses these.
+func TestArchivedAndRecordedClaims(t *testing.T) {
+	archived := archivedFrom(claiming("chem", 30500))
+	for _, recordedIn := range []planner.GID{30500, 30501} {
+		for _, others := range [][]planner.Item{nil, {project("dora", 30501)}} {
+			known := records(claiming("chem", recordedIn))
+			known.Archived = map[planner.Key]planner.Archived{archived.Key: archived}
+			p, _ := plan(&planner.Input{Settings: shared(planner.SharedSum), Recorded: known,
+				Items: append(items(project("bio", 30500)), others...)}, newModel())
+			if got := hardOf(p, 30500); got != 15 {
+				t.Errorf("recorded in %d, %d others: %d TiB, want 15", recordedIn, len(others), got)
+			}
+		}
+	}
+}
+
 // shared = "refuse" stops the quota of that identity and the orders that need it, and shows the
 // line to write. Directories are still changed.
 func TestRefusedClaims(t *testing.T) {
