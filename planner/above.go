@@ -10,9 +10,9 @@ import (
 // them was exchanged or moved away shows in what is recorded inside it: a new directory is routine
 // only if something recorded there still exists.
 
-// maxWitnesses is how many recorded directories beside a new one are looked at if the plan is not
+// MaxWitnesses is how many recorded directories beside a new one are looked at if the plan is not
 // about them.
-const maxWitnesses = 3
+const MaxWitnesses = 3
 
 // chooseWitnesses marks recorded directories that are beside directories that may have to be made,
 // and that would not be looked at otherwise.
@@ -23,7 +23,7 @@ func (g *Graph) chooseWitnesses() {
 			if above == nil {
 				above = map[string]int{}
 			}
-			above[path.Dir(n.storage)] = maxWitnesses
+			above[path.Dir(n.storage)] = MaxWitnesses
 		}
 	}
 	if above == nil {

@@ -160,12 +160,7 @@ func Desire(w *Input) *Graph {
 		g.nodes[i] = node{item: &w.Items[i], managed: true, place: -1, claims: -1,
 			selected: w.Selection.matches(w.Items[i].MountPath)}
 	}
-	slices.SortFunc(g.nodes, func(a, b node) int {
-		if c := strings.Compare(a.address(), b.address()); c != 0 {
-			return c
-		}
-		return a.item.Key.Compare(b.item.Key)
-	})
+	slices.SortFunc(g.nodes, func(a, b node) int { return CompareItems(a.item, b.item) })
 	if g.unseen = unseenOrders(w.Items); g.unseen > 0 {
 		g.warn(reason.OrdersUnseen, "", "%s", unseenText(g.unseen))
 	}
@@ -187,6 +182,14 @@ func Desire(w *Input) *Graph {
 	g.reportUnlisted()
 	g.reportUnmatched(active)
 	return g
+}
+
+// CompareItems orders items as a [Graph] does: by address and key.
+func CompareItems(a, b *Item) int {
+	if c := strings.Compare(a.MountPath, b.MountPath); c != 0 {
+		return c
+	}
+	return a.Key.Compare(b.Key)
 }
 
 // match finds the record of each node, and the records without a node.

@@ -33,17 +33,24 @@ func drawSite(t *rapid.T) (*site, *planner.Input, *model) {
 	}
 	s := &site{settings: w.Settings, recorded: w.Recorded}
 	recorded := slices.Collect(w.Recorded.Records.All())
+	isEmpty, isFlat := oneIn(t, 3, "an empty filesystem"), oneIn(t, 4, "one directory above all")
 	for i := range rapid.IntRange(0, 40).Draw(t, "others") {
-		it, rec := drawOther(t, i)
+		it, rec := drawOther(t, i, isFlat)
 		w.Items = append(w.Items, it)
 		at, _ := w.Settings.PlaceOf(&it)
-		m.put(at, rec.Group, rec.Mode)
-		rec.Inode = cmp.Or(rec.Inode, m.dirs[at].Inode)
-		switch pick(t, "known", "recorded", "recorded", "recorded", "new", "archived") {
-		case "recorded":
+		if !isEmpty || oneIn(t, 8, "stands") {
+			m.put(at, rec.Group, rec.Mode)
+		}
+		rec.Inode = cmp.Or(rec.Inode, m.dirs[at].Inode, pick[uint64](t, "inode", 0, 1, 2, 3, 4))
+		known := pick(t, "known", "recorded", "recorded", "recorded", "new", "archived", "both")
+		if known == "recorded" || known == "both" {
 			recorded = append(recorded, rec)
-		case "archived":
+		}
+		if known == "archived" || known == "both" {
 			a := archivedFrom(rec)
+			if known == "both" {
+				a.QuotaID = uint32(rapid.IntRange(30500, 30504).Draw(t, "quota of the archived"))
+			}
 			s.recorded.Archived[a.Key] = a
 		}
 	}
@@ -84,8 +91,9 @@ func drawSite(t *rapid.T) (*site, *planner.Input, *model) {
 	return s, w, m
 }
 
-// drawOther draws a resource and its record, most of them far from all others.
-func drawOther(t *rapid.T, i int) (planner.Item, planner.Record) {
+// drawOther draws a resource and its record, most of them far from all others, or all beside each
+// other.
+func drawOther(t *rapid.T, i int, isFlat bool) (planner.Item, planner.Record) {
 	own := fmt.Sprintf("c%d", i)
 	customer := pick(t, "customer", own, own, own, "eth", "uzh", "epfl/lab")
 	group := rapid.IntRange(40000, 50000).Draw(t, "group")
@@ -107,8 +115,19 @@ func drawOther(t *rapid.T, i int) (planner.Item, planner.Record) {
 		it.MountPath = fmt.Sprintf(pick(t, "path", "/scratch/x%d", "/capstor/legacy/x%d"), i/3)
 		storage = fmt.Sprintf("capstor/legacy/x%d", i/3)
 	}
+	if isFlat {
+		it.Key.System = "capstor"
+		it.MountPath = fmt.Sprintf(pick(t, "path", "/scratch/f%d", "/capstor/legacy/f%d"), i)
+		storage = fmt.Sprintf("capstor/legacy/f%d", i)
+	}
+	it.Status = pick(t, "status", planner.StatusActive, planner.StatusActive, planner.StatusActive,
+		planner.StatusActive, planner.StatusRemoving, planner.StatusRemoved, planner.StatusError)
+	if it.Status == planner.StatusRemoving {
+		it.URLs = orderURLs(&it, fmt.Sprintf("ox%d", i), planner.Approve)
+	}
 	rec := planner.Record{Key: it.Key, Address: it.MountPath, System: it.Key.System,
-		Storage: cmp.Or(storage, it.MountPath[1:]), Target: it.Target, Group: planner.GID(it.GID), Mode: 0o2770,
+		Storage: cmp.Or(storage, it.MountPath[1:]), Target: it.Target, Mode: 0o2770,
+		Group:   planner.GID(it.GID),
 		QuotaBy: planner.ByGroup, QuotaID: uint32(it.GID), At: now,
 		Claim: planner.Limits{planner.SpaceHard: planner.LimitOf(10 * tib)}}
 	switch pick(t, "odd", "", "", "", "", "group", "quota", "place", "key",

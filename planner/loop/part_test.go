@@ -128,7 +128,9 @@ func (s *partSite) change(t *rapid.T) error {
 			now.System = "renamed"
 			_, err = tx.Rename(map[planner.Key]planner.Key{it.Key: now})
 		case 3:
-			_, err = tx.DeleteRecord(it.Key)
+			if rapid.Bool().Draw(t, "and forgotten") {
+				_, err = tx.DeleteRecord(it.Key)
+			}
 			err = errors.Join(err, tx.PutArchived(planner.Archived{Key: it.Key, Address: it.MountPath,
 				System: "capstor", Storage: r.Storage, Archive: "capstor/.trash/" + it.Name, Inode: 7,
 				Group: r.Group, QuotaBy: r.QuotaBy, QuotaID: r.QuotaID, At: s.now}))

@@ -21,6 +21,8 @@ type finder struct {
 	indexed map[identity]*planner.Item
 	listed  map[planner.Key]bool
 	records map[planner.Key]planner.Record
+	// loose are the keys of the records that may not go with their items.
+	loose map[planner.Key]bool
 	// archived are the keys of the archive register, by item id.
 	archived map[string][]planner.Key
 	ids      map[uint32]bool
@@ -37,8 +39,8 @@ func newFinder(site Site) *finder {
 	f := &finder{Site: site, branches: map[planner.Key]*planner.Item{},
 		resources: map[planner.Key]bool{},
 		indexed:   map[identity]*planner.Item{}, listed: map[planner.Key]bool{},
-		records: map[planner.Key]planner.Record{}, archived: map[string][]planner.Key{},
-		ids:       map[uint32]bool{},
+		records: map[planner.Key]planner.Record{}, loose: map[planner.Key]bool{},
+		archived: map[string][]planner.Key{}, ids: map[uint32]bool{},
 		isSettled: map[identity]bool{},
 		ofItem:    map[string][]planner.Record{}, isAsked: map[string]bool{}}
 	for i := range site.Listed {
@@ -56,7 +58,7 @@ func newFinder(site Site) *finder {
 		return planner.ComparePaths(a.place, b.place)
 	})
 	for _, r := range site.Loose {
-		f.records[r.Key] = r
+		f.records[r.Key], f.loose[r.Key] = r, true
 	}
 	for k := range site.Archived {
 		f.archived[k.Item] = append(f.archived[k.Item], k)
@@ -251,11 +253,9 @@ func (f *finder) surround(it *planner.Item) error {
 		return nil
 	}
 	if hasPlace {
-		beside, err := f.Items.Beside(path.Dir(place))
-		if err != nil {
+		if err := f.beside(place); err != nil {
 			return err
 		}
-		f.include(beside...)
 	}
 	return f.claims(it)
 }
