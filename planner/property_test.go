@@ -130,12 +130,17 @@ type freedom struct {
 	groups map[uint32]bool
 }
 
-// freed returns the resources that were refused, completely or in part, and the groups of those
-// whose claim has changed.
+// freed returns the resources that were refused, completely or in part, and the groups of these and
+// of those whose claim has changed.
 func freed(w *planner.Input, p *planner.Plan) freedom {
 	f := freedom{map[planner.Key]bool{}, map[uint32]bool{}}
 	for _, r := range slices.Concat(p.Context.Blocked, p.Context.Waiting) {
 		f.keys[r.Key] = true
+	}
+	for i := range w.Items { // what is no longer refused claims what it asks for
+		if it := &w.Items[i]; f.keys[it.Key] {
+			f.groups[uint32(it.GID)] = true
+		}
 	}
 	for _, a := range p.Core.Actions {
 		// a restored directory is as it was archived, and the next plan compares it with the wish
