@@ -194,17 +194,17 @@ func TestThePartHasWhatIsFar(t *testing.T) {
 		return it
 	}
 	far := at("/capstor/store/far/away")
-	for name, change := range map[string]func(*site){
-		"an enclosing resource that encloses a customer": func(s *site) {
+	for name, change := range map[string]func(*site, *model){
+		"an enclosing resource that encloses a customer": func(s *site, _ *model) {
 			s.listed[0].MountPath = "/capstor/odd/new"
 			s.indexed = append(s.indexed, project("odd", 30501, at("/capstor/odd")),
 				customer("c", "/capstor/odd/deep/c"))
 		},
-		"a sharer inside a resource that encloses a customer": func(s *site) {
+		"a sharer inside a resource that encloses a customer": func(s *site, _ *model) {
 			s.indexed = append(s.indexed, project("odd", 30501, at("/capstor/odd")),
 				customer("c", "/capstor/odd/c"), project("sharer", 30500, at("/capstor/odd/sharer")))
 		},
-		"an archived directory of another key of a neighbour": func(s *site) {
+		"an archived directory of another key of a neighbour": func(s *site, _ *model) {
 			it, old := project("neighbour", 30501), order.Key
 			old.Item, old.System = id("neighbour"), "cscs-capstor"
 			s.indexed = append(s.indexed, it, project("neighbour", 30502, far,
@@ -213,7 +213,7 @@ func TestThePartHasWhatIsFar(t *testing.T) {
 				Address: it.MountPath, System: "capstor", Storage: it.MountPath[1:],
 				Archive: "capstor/.trash/n", Group: 30502, Mode: 0o2770}}
 		},
-		"an archived directory of a resource that is recorded in another group": func(s *site) {
+		"an archived directory of a resource that is recorded in another group": func(s *site, _ *model) {
 			gone := project("gone", 30501)
 			r := planner.Record{Key: gone.Key, Address: gone.MountPath, System: "capstor",
 				Storage: gone.MountPath[1:], Target: gone.Target, Group: 30501, Mode: 0o2770,
@@ -224,12 +224,26 @@ func TestThePartHasWhatIsFar(t *testing.T) {
 			s.recorded.Archived = map[planner.Key]planner.Archived{r.Key: archivedFrom(r)}
 			s.indexed = append(s.indexed, project("other", 30501, far))
 		},
-		"a customer that names the order": func(s *site) {
+		"siblings, of which the first has an order, too": func(s *site, m *model) {
+			for i, name := range []string{"a", "b", "c", "d"} {
+				it := project(name, int64(40000+i))
+				r := recordOf(name, planner.GID(it.GID))
+				r.Inode = 7
+				s.then, s.indexed = append(s.then, r), append(s.indexed, it)
+			}
+			s.recorded.Records = records(s.then...).Records
+			s.listed = append(s.listed, project("a", 40000, ordered(planner.StatusRemoving)))
+			m.put("capstor/store/cscs/eth/d", 40003, 0o2770)
+			d := m.dirs["capstor/store/cscs/eth/d"]
+			d.Inode = 7
+			m.dirs["capstor/store/cscs/eth/d"] = d
+		},
+		"a customer that names the order": func(s *site, _ *model) {
 			it := customer("c", "/capstor/store/far")
 			it.URLs = order.URLs
 			s.listed = append(s.listed, it)
 		},
-		"a customer without an id": func(s *site) {
+		"a customer without an id": func(s *site, _ *model) {
 			it := customer("c", "/capstor/store/far")
 			it.Key.Item = ""
 			s.listed[0].Parent = ""
@@ -239,12 +253,13 @@ func TestThePartHasWhatIsFar(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &site{settings: testSettings(), listed: []planner.Item{order}, indexed: tree()}
 			s.settings.Systems[0].Quota.Shared = planner.SharedSum
-			change(s)
+			m := newModel()
+			change(s, m)
 			w := &planner.Input{Settings: s.settings, Items: whole(s.listed, s.indexed), Now: now,
 				Recorded:  s.recorded,
 				Overrides: []planner.Override{ofCustomer{says{then: limits(tib, 2*tib)}, "c"}},
 				Watch:     map[planner.Key]bool{order.Key: true}}
-			if _, _, isEnough := s.compare(t, w, newModel()); !isEnough {
+			if _, _, isEnough := s.compare(t, w, m); !isEnough {
 				t.Error("the whole site is read")
 			}
 		})
