@@ -105,6 +105,9 @@ func (r *Records) Unfinished(k Key) (Record, bool) {
 	return rec, ok
 }
 
+// CountUnfinished returns how many such directories there are.
+func (r *Records) CountUnfinished() int { return len(r.unfinished) }
+
 // at unpacks one record. All records were checked when they were added.
 func (r *Records) at(i int) Record {
 	rec, err := unpackRecord(r.packed[i])

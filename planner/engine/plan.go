@@ -175,6 +175,7 @@ func (e *Engine) recall(r Request, p *Planned) (known recalled, err error) {
 	case r.Complete != nil:
 		p.Items, err = r.Complete(p.Items, &p.Recorded)
 	}
+	p.Known -= p.Recorded.Records.CountUnfinished() // a part has all of these
 	return known, err
 }
 
