@@ -21,6 +21,10 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 	other.QuotaBy, other.QuotaID = planner.ByGroup, 30500
 	own := recordOf("bio", 30500)
 	own.QuotaBy, own.QuotaID = planner.ByGroup, 30500
+	before := records(recordOf("bio", 30501)) // its group has changed, and it was archived once
+	before.Archived = map[planner.Key]planner.Archived{own.Key: archivedFrom(own)}
+	elsewhere := archivedFrom(own)
+	elsewhere.System = "vast"
 	for _, c := range []struct {
 		name   string
 		more   []planner.Item
@@ -32,12 +36,19 @@ func TestFreezeOnlyWhatNobodyElseLivesOn(t *testing.T) {
 		{"another listed one", []planner.Item{project("chem", 30500)}, records(own), false},
 		{"another recorded one", nil, records(own, other), false},
 		{"another group", []planner.Item{project("chem", 30501)}, records(own), true},
+		{"another one, and its own archived directory", []planner.Item{project("chem", 30500),
+			project("dora", 30501)}, before, false},
+		{"another one, and its own archived directory on another system",
+			[]planner.Item{project("chem", 30500)}, planner.Recorded{
+				Archived: map[planner.Key]planner.Archived{own.Key: elsewhere}}, false},
 	} {
 		m := newModel()
 		asWanted(m, "bio", 30500)
 		w := &planner.Input{Settings: frozen(),
 			Items:    items(append(c.more, project("bio", 30500, ordered(planner.StatusRemoving)))...),
 			Recorded: c.rec}
+		w.Settings.Systems[0].Quota.Shared = planner.SharedSum
+		w.Settings.Systems[1].Quota = w.Settings.Systems[0].Quota
 		p, _ := plan(w, m)
 		a, _ := action(t, p, bio)
 		warned := slices.ContainsFunc(p.Context.Warnings,

@@ -291,7 +291,8 @@ func (c *comparison) others(n *node, id Subject) int32 {
 	rec, _ := c.g.recordOf(n)
 	kept := c.g.input.Recorded.Archived[n.item.Key]
 	recorded := rec.claims(id)
-	archived := kept.claims(id) && id.By != ByDirectory && n.system.Quota.Shared != SharedRefuse
+	archived := kept.claims(id) && kept.System == n.system.Name && id.By != ByDirectory &&
+		n.system.Quota.Shared != SharedRefuse
 	if claims > 0 && (recorded || archived) {
 		claims--
 	}
