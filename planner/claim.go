@@ -256,8 +256,8 @@ func (g *Graph) eachRecorded(mounts map[string]Mount, count func(recordedClaim) 
 		add(r.Key, r.System, id, recordedClaim{address: r.Address, claim: r.Claim})
 	}
 	for key, a := range g.input.Recorded.Archived {
-		if n := g.listed(key); n == nil || !n.counted() {
-			id, _ := a.Limited()
+		id, _ := a.Limited()
+		if n := g.listed(key); n == nil || !n.countsOn(id.On(mounts[a.System].Filesystem), mounts) {
 			add(key, a.System, id, recordedClaim{address: a.Address, claim: a.Claim,
 				archived: true})
 		}
@@ -273,6 +273,15 @@ func (g *Graph) recordedSubject(k Key, mounts map[string]Mount) Subject {
 
 // counted reports whether the node's claim counts as wanted.
 func (n *node) counted() bool { return n.claims >= 0 && n.intent != intentRemove }
+
+// countsOn reports whether the node's claim counts as wanted on a quota.
+func (n *node) countsOn(quota Subject, mounts map[string]Mount) bool {
+	if !n.counted() {
+		return false
+	}
+	on, _ := n.subjectOf(mounts[n.system.Name])
+	return on == quota
+}
 
 // judge finds the claims that cannot be combined.
 func (ss *claimTable) judge() {

@@ -137,18 +137,28 @@ func TestArchivedClaims(t *testing.T) {
 	}
 }
 
-// TestArchivedAndRecordedClaims: a resource that is archived and recorded counts once on one quota,
-// and on each of two, whoever else uses these.
-func TestArchivedAndRecordedClaims(t *testing.T) {
+// TestArchivedAndOtherClaims: a resource that is archived, and is recorded or listed again, counts
+// once on one quota, and on each of two, whoever else uses these.
+func TestArchivedAndOtherClaims(t *testing.T) {
 	archived := archivedFrom(claiming("chem", 30500))
-	for _, recordedIn := range []planner.GID{30500, 30501} {
-		for _, others := range [][]planner.Item{nil, {project("dora", 30501)}} {
-			known := records(claiming("chem", recordedIn))
-			known.Archived = map[planner.Key]planner.Archived{archived.Key: archived}
-			p, _ := plan(&planner.Input{Settings: shared(planner.SharedSum), Recorded: known,
-				Items: append(items(project("bio", 30500)), others...)}, newModel())
-			if got := hardOf(p, 30500); got != 15 {
-				t.Errorf("recorded in %d, %d others: %d TiB, want 15", recordedIn, len(others), got)
+	for _, gid := range []planner.GID{30500, 30501} {
+		for _, isListed := range []bool{false, true} {
+			for _, others := range [][]planner.Item{nil, {project("dora", 30501)}} {
+				w := &planner.Input{Settings: shared(planner.SharedSum),
+					Items: append(items(project("bio", 30500)), others...)}
+				want := uint64(15)
+				if w.Recorded = records(claiming("chem", gid)); isListed {
+					w.Items, w.Recorded = append(w.Items, project("chem", int64(gid))), planner.Recorded{}
+				}
+				if isListed && gid == 30500 {
+					want = 20 // as it is wanted
+				}
+				w.Recorded.Archived = map[planner.Key]planner.Archived{archived.Key: archived}
+				p, _ := plan(w, newModel())
+				if got := hardOf(p, 30500); got != want {
+					t.Errorf("group %d, listed %t, %d others: %d TiB, want %d", gid, isListed, len(others),
+						got, want)
+				}
 			}
 		}
 	}
