@@ -224,6 +224,15 @@ func TestThePartHasWhatIsFar(t *testing.T) {
 			s.recorded.Archived = map[planner.Key]planner.Archived{r.Key: archivedFrom(r)}
 			s.indexed = append(s.indexed, project("other", 30501, far))
 		},
+		"a record at the place of a resource that counts elsewhere": func(s *site, _ *model) {
+			s.settings.Systems[0].Quota.By = planner.ByDirectory
+			s.listed[0] = project("new", 30500, ordered(planner.StatusRemoving))
+			r := recordOf("moved", 30501)
+			r.Storage, r.QuotaBy, r.QuotaID = order.MountPath[1:], planner.ByDirectory, 0
+			s.then, s.recorded.Records = []planner.Record{r}, records(r).Records
+			s.indexed = append(s.indexed, project("moved", 30501, far,
+				func(it *planner.Item) { it.Status = planner.StatusError }))
+		},
 		"siblings, of which the first has an order, too": func(s *site, m *model) {
 			for i, name := range []string{"a", "b", "c", "d"} {
 				it := project(name, int64(40000+i))

@@ -21,8 +21,10 @@ type finder struct {
 	indexed map[identity]*planner.Item
 	listed  map[planner.Key]bool
 	records map[planner.Key]planner.Record
-	// loose are the keys of the records that may not go with their items.
-	loose map[planner.Key]bool
+	// loose are the keys of the records that may not go with their items, and looseAt the same by
+	// storage path.
+	loose   map[planner.Key]bool
+	looseAt map[string][]planner.Key
 	// archived are the keys of the archive register, by item id.
 	archived map[string][]planner.Key
 	ids      map[uint32]bool
@@ -40,7 +42,8 @@ func newFinder(site Site) *finder {
 		resources: map[planner.Key]bool{},
 		indexed:   map[identity]*planner.Item{}, listed: map[planner.Key]bool{},
 		records: map[planner.Key]planner.Record{}, loose: map[planner.Key]bool{},
-		archived: map[string][]planner.Key{}, ids: map[uint32]bool{},
+		looseAt: map[string][]planner.Key{}, archived: map[string][]planner.Key{},
+		ids:       map[uint32]bool{},
 		isSettled: map[identity]bool{},
 		ofItem:    map[string][]planner.Record{}, isAsked: map[string]bool{}}
 	for i := range site.Listed {
@@ -59,6 +62,7 @@ func newFinder(site Site) *finder {
 	})
 	for _, r := range site.Loose {
 		f.records[r.Key], f.loose[r.Key] = r, true
+		f.looseAt[r.Storage] = append(f.looseAt[r.Storage], r.Key)
 	}
 	for k := range site.Archived {
 		f.archived[k.Item] = append(f.archived[k.Item], k)
@@ -263,7 +267,8 @@ func (f *finder) surround(it *planner.Item) error {
 func (f *finder) watches(k planner.Key) bool { return f.Watch[k] || f.resources[k] }
 
 // around adds what is at a place, inside it, or above it. A resource above it counts only if it may
-// have its own place, which depends on everything inside that.
+// have its own place, which depends on everything inside that. A resource that is only recorded at
+// the place claims the quota there unless it counts elsewhere.
 func (f *finder) around(place string) error {
 	if f.isAsked[place] {
 		return nil
@@ -278,6 +283,11 @@ func (f *finder) around(place string) error {
 		at, _ := f.Settings.PlaceOf(it)
 		if !it.Target.IsBranch() && it.Status != planner.StatusRemoved && planner.Inside(place, at) {
 			f.settle(it)
+		}
+	}
+	for _, k := range f.looseAt[place] {
+		if err := f.settleItem(k); err != nil {
+			return err
 		}
 	}
 	for _, b := range f.branchesAround(place) {
