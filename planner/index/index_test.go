@@ -190,6 +190,21 @@ func TestOtherForms(t *testing.T) {
 	}
 }
 
+// TestDamagedPostings: postings that are cut off are an error each time.
+func TestDamagedPostings(t *testing.T) {
+	chunks := Make(settings(), []planner.Item{{Key: planner.Key{Item: "a"}}}, nil)
+	chunks[2] = encode([]byte{1, 2, 3, 4, 5, 6, 7})
+	x, err := Open(settings(), func(n int) (json.RawMessage, error) { return chunks[n], nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if found, err := x.OfItem("a"); !errors.Is(err, ErrForm) {
+			t.Errorf("found %v, %v", found, err)
+		}
+	}
+}
+
 // FuzzOpen: no bytes make a search end otherwise than with items or an error.
 func FuzzOpen(f *testing.F) {
 	s := settings()

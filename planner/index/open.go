@@ -186,8 +186,11 @@ func (x *Index) part(i int) ([]byte, error) {
 	if err == nil && len(p)%8 != 0 {
 		err = errIncomplete
 	}
+	if err != nil {
+		return nil, err
+	}
 	x.parts[i] = p
-	return p, err
+	return p, nil
 }
 
 // errIncomplete means that the chunks do not fit each other.
