@@ -97,20 +97,27 @@ func (g *Graph) holders() []holder {
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		rec, recorded := g.recordOf(n)
-		at := recorded && rec.Storage == n.storage
-		if recorded && (n.isBranch() || !at) {
+		if rec, recorded := g.recordOfOther(n); recorded {
 			ofRecord(rec)
 		}
 		if n.isBranch() || n.storage == "" || n.item.Status == StatusRemoved || n.waits {
 			continue
 		}
-		holders = append(holders, holder{n, nil, at})
+		holders = append(holders, holder{n, nil, n.isHere})
 	}
 	for i := range g.unlisted {
 		ofRecord(g.unlisted[i])
 	}
 	return holders
+}
+
+// recordOfOther returns the record of a node that is recorded at another place than its own; false
+// if it is not.
+func (g *Graph) recordOfOther(n *node) (Record, bool) {
+	if n.isHere {
+		return Record{}, false
+	}
+	return g.recordOf(n)
 }
 
 // collide decides about a pair in which b is at or inside a's path.
@@ -164,7 +171,7 @@ func (g *Graph) quietRemoved(holders []holder) {
 		_, taken := slices.BinarySearchFunc(holders, n.storage,
 			func(h holder, path string) int { return ComparePaths(h.path(), path) })
 		if taken {
-			n.storage = ""
+			n.storage, n.isHere = "", false
 		}
 	}
 }

@@ -61,6 +61,8 @@ type Graph struct {
 	claims *claimTable
 	// renamed maps the old keys of records that followed their resources to the new keys.
 	renamed map[Key]Key
+	// recordedAs has, for each node that is recorded, what tells its directory from others.
+	recordedAs []standing
 	// byKey finds nodes by key. It is nil until something needs to find a node by its key.
 	byKey map[Key]int32
 	// unseen counts open orders that the listing does not show; see unseenOrders.
@@ -108,6 +110,8 @@ type node struct {
 	selected bool
 	// witness means that the directory is looked at because of a new directory beside it.
 	witness bool
+	// isHere means that the resource is recorded at its place.
+	isHere bool
 }
 
 // intent is what a resource's status and order ask for.
@@ -349,12 +353,14 @@ func (g *Graph) reserveBranches() {
 // resources must keep their place. A recorded resource does not lose its path to a tenant or
 // customer that appears there later.
 func (g *Graph) checkPlaces() {
+	g.recordedAs = make([]standing, len(g.nodes))
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		if n.isBranch() || n.storage == "" {
 			continue
 		}
 		rec, known := g.recordOf(n)
+		n.isHere, g.recordedAs[i] = known && rec.Storage == n.storage, standing{rec.Inode, rec.Born}
 		if !known {
 			rec, known = g.input.Recorded.Records.elsewhere(n.item.Key)
 		}
@@ -378,7 +384,7 @@ func (g *Graph) checkPlaces() {
 		if n.intent != intentNothing {
 			n.block(reason.Path, "%s; fix its backend_id in Waldur", why)
 		}
-		n.storage = "" // it has no place, and takes none from others
+		n.storage, n.isHere = "", false // it has no place, and takes none from others
 	}
 }
 

@@ -27,6 +27,13 @@ func (n *node) isReplaced(r *Record, dir *Directory) bool {
 		r.IsOther(dir)
 }
 
+// standing is what tells a directory from others at the same path. It is kept beside the records,
+// so that a plan does not unpack each of them to see that nothing was replaced.
+type standing struct {
+	inode uint64
+	born  int64
+}
+
 // Lost is a recorded directory that is no longer at its path, because another one is in its place.
 type Lost struct {
 	// Place is where it was.
@@ -44,10 +51,14 @@ func (g *Graph) Lost(directories []Directory) []Lost {
 	var lost []Lost
 	for i := range g.nodes {
 		n := &g.nodes[i]
-		if n.place < 0 || n.isBranch() || n.record < 0 || len(lost) == maxLost {
+		if n.place < 0 || !n.isHere || len(lost) == maxLost {
 			continue
 		}
-		if r, _ := g.recordOf(n); n.isReplaced(&r, &directories[n.place]) {
+		dir := &directories[n.place]
+		if g.recordedAs[i] == (standing{dir.Inode, dir.Born}) {
+			continue
+		}
+		if r, _ := g.recordOf(n); n.isReplaced(&r, dir) {
 			lost = append(lost, Lost{Place{n.system.Name, n.storage}, r.Inode, r.Born})
 		}
 	}
