@@ -80,7 +80,7 @@ func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 func (c *comparison) needParents(n *node, dir *Directory, d *decision) {
 	path := n.storage
 	for range dir.MissingAbove {
-		up, ok := parentOf(path)
+		up, ok := ParentOf(path)
 		if !ok {
 			break
 		}

@@ -109,6 +109,15 @@ type Item struct {
 	Problem string
 }
 
+// KeysOf returns the keys of items.
+func KeysOf(items []Item) map[Key]bool {
+	keys := make(map[Key]bool, len(items))
+	for i := range items {
+		keys[items[i].Key] = true
+	}
+	return keys
+}
+
 // IsOrdered reports whether the status or the URLs mean that there is an open order.
 func (it *Item) IsOrdered() bool {
 	return it.Status != StatusActive && it.Status != StatusError &&

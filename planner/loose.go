@@ -22,7 +22,7 @@ func (g *Graph) Loose() []Key {
 
 // matches reports whether a record has the place and the ids of its item.
 func (n *node) matches(r *Record) bool {
-	if n.system == nil || n.isBranch() || r.Storage != n.storage || r.System != n.system.Name {
+	if !n.isHere || r.System != n.system.Name {
 		return false
 	}
 	for _, id := range r.IDs() {
@@ -60,8 +60,7 @@ func (g *Graph) NeedsAll(seen *Observed, ids map[uint32]bool) bool {
 		if n.place < 0 || n.isBranch() || !g.decides(n) {
 			continue
 		}
-		r, recorded := g.recordOf(n)
-		if recorded && n.isReplaced(&r, &seen.Directories[n.place]) {
+		if _, is := g.replaced(i, seen.Directories); is {
 			return true
 		}
 		if old, leaves := g.leftBehind(n, seen); leaves && !ids[old.ID] {

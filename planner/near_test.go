@@ -13,6 +13,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner"
 	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/near"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
 )
 
 // whole returns everything that counts: the newer listing, and what it lacks of the last complete
@@ -172,15 +173,8 @@ func samePlans(t rapid.TB, w *planner.Input, plans ...*planner.Plan) {
 		}
 		texts = append(texts, string(text))
 	}
-	if texts[0] != texts[1] {
-		a, b := strings.Split(texts[0], "\n"), strings.Split(texts[1], "\n")
-		first := 0
-		for first < min(len(a), len(b)) && a[first] == b[first] {
-			first++
-		}
-		t.Fatalf("of the whole site\n%s\nof a part\n%s",
-			strings.Join(a[max(first-12, 0):min(first+25, len(a))], "\n"),
-			strings.Join(b[max(first-3, 0):min(first+25, len(b))], "\n"))
+	if whole, part := plantest.Difference(texts[0], texts[1]); whole != part {
+		t.Fatalf("of the whole site\n%s\nof a part\n%s", whole, part)
 	}
 }
 

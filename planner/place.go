@@ -120,8 +120,8 @@ func join(dir, rest string) string {
 	return dir + "/" + rest
 }
 
-// parentOf returns the storage path above p; false at the top.
-func parentOf(p string) (string, bool) {
+// ParentOf returns the storage path above p; false at the top.
+func ParentOf(p string) (string, bool) {
 	i := strings.LastIndexByte(p, '/')
 	if i < 0 {
 		return "", false
@@ -161,7 +161,7 @@ func (r *reserved) add(path, what string) {
 		return
 	}
 	r.what[path] = what
-	for up, ok := parentOf(path); ok; up, ok = parentOf(up) {
+	for up, ok := ParentOf(path); ok; up, ok = ParentOf(up) {
 		if _, ok := r.encloses[up]; ok {
 			break
 		}

@@ -52,7 +52,7 @@ func (s *Settings) isWithin(it *Item, paths map[string]bool) bool {
 		return false
 	}
 	path, ok := s.PlaceOf(it)
-	for ; ok; path, ok = parentOf(path) {
+	for ; ok; path, ok = ParentOf(path) {
 		if paths[path] {
 			return true
 		}

@@ -50,19 +50,29 @@ const maxLost = 100
 func (g *Graph) Lost(directories []Directory) []Lost {
 	var lost []Lost
 	for i := range g.nodes {
-		n := &g.nodes[i]
-		if n.place < 0 || !n.isHere || len(lost) == maxLost {
-			continue
+		if len(lost) == maxLost {
+			break
 		}
-		dir := &directories[n.place]
-		if g.recordedAs[i] == (standing{dir.Inode, dir.Born}) {
-			continue
-		}
-		if r, _ := g.recordOf(n); n.isReplaced(&r, dir) {
-			lost = append(lost, Lost{Place{n.system.Name, n.storage}, r.Inode, r.Born})
+		if r, is := g.replaced(i, directories); is {
+			lost = append(lost, Lost{Place{r.System, r.Storage}, r.Inode, r.Born})
 		}
 	}
 	return lost
+}
+
+// replaced returns the record of the node with an index if another directory than the recorded one
+// is at its path; false if none is.
+func (g *Graph) replaced(i int, directories []Directory) (Record, bool) {
+	n := &g.nodes[i]
+	if n.place < 0 || !n.isHere {
+		return Record{}, false
+	}
+	dir := &directories[n.place]
+	if g.recordedAs[i] == (standing{dir.Inode, dir.Born}) {
+		return Record{}, false
+	}
+	r, _ := g.recordOf(n)
+	return r, n.isReplaced(&r, dir)
 }
 
 // markReplaced adds the danger that another directory than the recorded one is at the path, in

@@ -7,7 +7,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/reason"
 )
 
-// pick applies holds, and numbers what has to be observed.
+// pick numbers what has to be observed.
 func (g *Graph) pick() {
 	w := g.input
 	next, some := int32(0), false

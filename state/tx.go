@@ -175,11 +175,19 @@ func (tx *Tx) get(bucket string, key []byte, v any) (bool, error) {
 // each calls f with the body of each value whose key begins with prefix, in the order of keys. The
 // arguments are valid only until f returns, and f must not change the bucket.
 func (tx *Tx) each(bucket string, prefix []byte, f func(key, body []byte) error) error {
-	return tx.from(bucket, prefix, func(k, body []byte) error {
+	return tx.eachSealed(bucket, prefix, func(k []byte, _ uint32, body []byte) error {
+		return f(k, body)
+	})
+}
+
+// eachSealed calls f like each does, and also with the checksum of each value.
+func (tx *Tx) eachSealed(bucket string, prefix []byte,
+	f func(key []byte, sum uint32, body []byte) error) error {
+	return tx.fromSealed(bucket, prefix, func(k []byte, sum uint32, body []byte) error {
 		if !bytes.HasPrefix(k, prefix) {
 			return errStop
 		}
-		return f(k, body)
+		return f(k, sum, body)
 	})
 }
 
@@ -308,10 +316,7 @@ func (tx *Tx) clear(bucket string, prefix []byte) error {
 	}
 	var keys [][]byte
 	var gone tally
-	err := tx.fromSealed(bucket, prefix, func(k []byte, sum uint32, _ []byte) error {
-		if !bytes.HasPrefix(k, prefix) {
-			return errStop
-		}
+	err := tx.eachSealed(bucket, prefix, func(k []byte, sum uint32, _ []byte) error {
 		keys = append(keys, bytes.Clone(k))
 		gone = tally{gone.Count + 1, gone.Sum + uint64(sum)}
 		return nil

@@ -86,7 +86,7 @@ func (e *Engine) Plan(ctx context.Context, r Request) (*Planned, error) {
 		return nil, err
 	}
 	if r.OnlyListed {
-		r.watch = keysOf(p.Items)
+		r.watch = planner.KeysOf(p.Items)
 		p.Listed = r.watch
 	}
 	listed := p.Items
@@ -177,14 +177,6 @@ func (e *Engine) recall(r Request, p *Planned) (known recalled, err error) {
 	}
 	p.Known -= p.Recorded.Records.CountUnfinished() // a part has all of these
 	return known, err
-}
-
-func keysOf(items []planner.Item) map[planner.Key]bool {
-	keys := make(map[planner.Key]bool, len(items))
-	for i := range items {
-		keys[items[i].Key] = true
-	}
-	return keys
 }
 
 // ListingError is any error of a listing.

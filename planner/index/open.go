@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"path"
 	"sort"
-	"strings"
 
 	"github.com/waldur/cscs-storage-sync/planner"
 )
@@ -50,10 +48,10 @@ func (x *Index) Loose() ([]planner.Key, bool) { return x.head.Loose, !x.head.Cro
 
 // Around returns the items whose places are at a storage path, inside it, or above it.
 func (x *Index) Around(place string) ([]*planner.Item, error) {
-	found, err := x.span(place, isAtOrIn(place))
-	for up := parent(place); up != "" && err == nil; up = parent(up) {
+	found, err := x.span(place, isAtOrIn(place), every)
+	for up, ok := planner.ParentOf(place); ok && err == nil; up, ok = planner.ParentOf(up) {
 		var above []*planner.Item
-		above, err = x.span(up, func(p string) bool { return p == up })
+		above, err = x.span(up, func(p string) bool { return p == up }, every)
 		found = append(found, above...)
 	}
 	return found, err
@@ -61,14 +59,10 @@ func (x *Index) Around(place string) ([]*planner.Item, error) {
 
 // Beside returns the items whose places are directly in a directory.
 func (x *Index) Beside(dir string) ([]*planner.Item, error) {
-	inside, err := x.span(dir, isAtOrIn(dir))
-	var found []*planner.Item
-	for _, it := range inside {
-		if place, ok := x.settings.PlaceOf(it); ok && parent(place) == dir {
-			found = append(found, it)
-		}
-	}
-	return found, err
+	return x.span(dir, isAtOrIn(dir), func(p string) bool {
+		up, _ := planner.ParentOf(p)
+		return up == dir
+	})
 }
 
 // OfItem returns the items with an item id, of all systems and data types.
@@ -97,9 +91,9 @@ func (x *Index) Ordered() ([]*planner.Item, error) {
 	return found, err
 }
 
-// span returns the items from place on as long as the next one belongs.
-func (x *Index) span(place string, belongs func(place string) bool) (found []*planner.Item,
-	err error) {
+// span looks at the items from place on as long as the next one belongs, and returns the wanted.
+func (x *Index) span(place string, belongs, wanted func(place string) bool) (
+	found []*planner.Item, err error) {
 	first := sort.Search(len(x.head.First), func(i int) bool {
 		return planner.ComparePaths(x.head.First[i], place) >= 0
 	})
@@ -116,7 +110,9 @@ func (x *Index) span(place string, belongs func(place string) bool) (found []*pl
 			return planner.ComparePaths(c.places[j], place) >= 0
 		})
 		for j := from; j < len(c.places) && belongs(c.places[j]); j++ {
-			found = append(found, &c.items[j])
+			if wanted(c.places[j]) {
+				found = append(found, &c.items[j])
+			}
 		}
 	}
 	return found, nil
@@ -204,14 +200,8 @@ func (x *Index) get(n int) (json.RawMessage, error) {
 	return raw, err
 }
 
+func every(string) bool { return true }
+
 func isAtOrIn(dir string) func(string) bool {
 	return func(p string) bool { return p == dir || planner.Inside(p, dir) }
-}
-
-// parent returns the storage path above a place; empty at the top.
-func parent(place string) string {
-	if !strings.Contains(place, "/") {
-		return ""
-	}
-	return path.Dir(place)
 }

@@ -159,14 +159,6 @@ func (r *round) stillCounts(written uint64, it *planner.Item, recorded *planner.
 	return true
 }
 
-func keysOfItems(items []planner.Item) map[planner.Key]bool {
-	keys := make(map[planner.Key]bool, len(items))
-	for i := range items {
-		keys[items[i].Key] = true
-	}
-	return keys
-}
-
 // shrunk returns what a listing lacks if it suddenly lacks many of the recorded resources. If there
 // was a listing before, only resources that it still had count. A person who accepts the listing
 // makes it the one to compare with.
@@ -175,7 +167,7 @@ func (r *round) shrunk(p *engine.Planned) (lacks string, err error) {
 	if err != nil {
 		return "", err
 	}
-	had, has := keysOfItems(before.Items), keysOfItems(p.Items)
+	had, has := planner.KeysOf(before.Items), planner.KeysOf(p.Items)
 	recorded, lacking := 0, 0
 	for rec := range p.Recorded.Records.All() {
 		if rec.Target.IsBranch() {

@@ -13,10 +13,10 @@ import (
 
 // completedSlowly is what [completed] promises, in the shortest form.
 func completedSlowly(listed, whole []planner.Item, counts func(*planner.Item) bool) []planner.Item {
-	known := keysOfItems(whole)
+	known := planner.KeysOf(whole)
 	all := slices.DeleteFunc(slices.Clone(listed),
 		func(it planner.Item) bool { return it.Target.IsBranch() && known[it.Key] })
-	have := keysOfItems(all)
+	have := planner.KeysOf(all)
 	for _, it := range whole {
 		if !have[it.Key] && counts(&it) {
 			all = append(all, it)

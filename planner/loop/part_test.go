@@ -17,6 +17,7 @@ import (
 	"github.com/waldur/cscs-storage-sync/planner/engine"
 	"github.com/waldur/cscs-storage-sync/planner/index"
 	"github.com/waldur/cscs-storage-sync/planner/ledger"
+	"github.com/waldur/cscs-storage-sync/planner/plantest"
 	"github.com/waldur/cscs-storage-sync/state"
 )
 
@@ -175,7 +176,7 @@ func partOrder(n int) map[planner.Callback]string {
 func (s *partSite) plan(items []planner.Item, rec planner.Recorded, listed []planner.Item,
 	ids map[uint32]bool) (text string, needsAll bool) {
 	g := planner.Desire(&planner.Input{Settings: s.loop.cfg.Engine.Settings, Items: items,
-		Recorded: rec, Watch: keysOfItems(listed), Now: s.now})
+		Recorded: rec, Watch: planner.KeysOf(listed), Now: s.now})
 	seen := planner.Observed{Mounts: map[string]planner.Mount{"capstor": {Filesystem: "lustre"}}}
 	for _, place := range g.Targets().All() {
 		n := strings.Count(place.Path, "1") + strings.Count(place.Path, "3")
@@ -222,7 +223,7 @@ func TestPartIsThePlanOfTheWhole(t *testing.T) {
 		listed := s.list(t)
 		var part *engine.Part
 		err = s.store.View(func(tx ledger.Tx) (err error) {
-			part, err = r.part(tx, listed, keysOfItems(listed))
+			part, err = r.part(tx, listed, planner.KeysOf(listed))
 			return err
 		})
 		recorded, err2 := s.store.Recorded()
@@ -236,15 +237,8 @@ func TestPartIsThePlanOfTheWhole(t *testing.T) {
 			return
 		}
 		compared++
-		if some != whole {
-			a, b := strings.Split(some, "\n"), strings.Split(whole, "\n")
-			at := 0
-			for at < min(len(a), len(b)) && a[at] == b[at] {
-				at++
-			}
-			t.Fatalf("of a part\n%s\nof the whole\n%s",
-				strings.Join(a[max(at-10, 0):min(at+20, len(a))], "\n"),
-				strings.Join(b[max(at-3, 0):min(at+20, len(b))], "\n"))
+		if some, whole := plantest.Difference(some, whole); some != whole {
+			t.Fatalf("of a part\n%s\nof the whole\n%s", some, whole)
 		}
 	})
 	if compared < n/3 {
@@ -309,7 +303,7 @@ func TestPartNeedsARecentIndex(t *testing.T) {
 			}
 			r := &round{loop: s.loop, lane: LaneOrders}
 			err = s.store.View(func(tx ledger.Tx) error {
-				part, err := r.part(tx, s.items, keysOfItems(s.items))
+				part, err := r.part(tx, s.items, planner.KeysOf(s.items))
 				if (part != nil) != (name == "") {
 					t.Errorf("a part is read: %v", part != nil)
 				}

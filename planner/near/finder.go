@@ -1,7 +1,6 @@
 package near
 
 import (
-	"path"
 	"slices"
 	"sort"
 
@@ -300,7 +299,7 @@ func (f *finder) around(place string) error {
 
 // branchesAround returns the listed tenants and customers at a place, inside it, or above it.
 func (f *finder) branchesAround(place string) (found []*planner.Item) {
-	for at := place; at != "."; at = path.Dir(at) {
+	for at, ok := place, true; ok; at, ok = planner.ParentOf(at) {
 		i := sort.Search(len(f.places), func(i int) bool {
 			return planner.ComparePaths(f.places[i].place, at) >= 0
 		})
